@@ -1,0 +1,96 @@
+"""Files that are whole or absent: written beside, flushed, then renamed."""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fewshot.errors import UnreadableFile
+
+
+def data_folder() -> Path | None:
+    """The folder of local data sets: `$FEWSHOT_DATA`, else `../shared/data` where it exists, else none."""
+    named = os.environ.get("FEWSHOT_DATA")
+    folder = Path(named) if named else Path("../shared/data")
+    return folder.resolve() if folder.is_dir() else None
+
+
+def cache_folder() -> Path:
+    """Where embeddings and downloads are kept: `$FEWSHOT_CACHE`, else `fewshot` under the user's cache folder."""
+    named = os.environ.get("FEWSHOT_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewshot"
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; on success it is flushed to disk and takes the place of `path`.
+
+    If the block raises, nothing is left and an older `path` stays as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = _beside(path)
+    try:
+        yield beside
+        _flush(beside)
+        os.replace(beside, path)
+        _flush(path.parent)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """Like `whole_file` for a new folder: it appears with all its files, or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside, old = _beside(path), _beside(path)
+    beside.mkdir()
+    try:
+        yield beside
+        for file in beside.iterdir():
+            _flush(file)
+        _flush(beside)
+        if path.exists():
+            os.replace(path, old)
+        os.replace(beside, path)
+        _flush(path.parent)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write `content` as indented JSON, whole or not at all."""
+    with whole_file(path) as beside:
+        beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON; a missing or damaged file raises `UnreadableFile` naming it."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UnreadableFile(f"{path} does not exist") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UnreadableFile(
+            f"{path} is not readable JSON ({error}); it was damaged or is another kind of file"
+        ) from None
+
+
+def _beside(path: Path) -> Path:
+    return path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}"
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
