@@ -1,0 +1,111 @@
+"""A protocol: which items, which tasks, how many. Two results with equal protocols answer the same questions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from fewshot.datasets import dataset_info
+from fewshot.errors import InvalidInput, UnknownName
+
+if TYPE_CHECKING:
+    from fewshot.embeddings import EmbeddingTable
+    from fewshot.episodes import EpisodeSampler
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Few-shot classification of `dataset`: `episodes` tasks of `ways` classes, `shots` support items a class.
+
+    `queries` is a number of items a class. `base` names what learners may see beforehand: a class-disjoint split of the
+    same data set, or nothing. `query_imbalance` is the concentration of a Dirichlet distribution over the query counts
+    (None: balanced). `support_domain` and `query_domain` draw the two from different domains of a data set that has
+    them; `groups` names a grouping that each task stays within (`alphabet`).
+    """
+
+    dataset: str
+    split: str = "all"
+    ways: int | Literal["all"] = 5
+    shots: int = 1
+    queries: int = 15
+    episodes: int = 600
+    seed: int = 0
+    base: str | None = None
+    query_imbalance: float | None = None
+    support_domain: str | None = None
+    query_domain: str | None = None
+    groups: str | None = None
+
+    @property
+    def task(self) -> str:
+        """The shape of a task in words: `5-way 1-shot`."""
+        words = f"{self.ways}-way {self.shots}-shot"
+        if self.query_imbalance is not None:
+            words += f", Dirichlet({self.query_imbalance:g})"
+        if self.support_domain or self.query_domain:
+            words += f", {self.support_domain or 'any'} → {self.query_domain or 'any'}"
+        if self.groups:
+            words += f", within {self.groups}"
+        return words
+
+    @property
+    def name(self) -> str:
+        """A name that is a valid file name and tells every setting apart."""
+        parts = [self.dataset, self.split, f"{self.ways}w{self.shots}s{self.queries}q", f"{self.episodes}e"]
+        parts += [f"seed{self.seed}"]
+        parts += [f"base-{self.base}"] if self.base else []
+        parts += [f"dirichlet{self.query_imbalance:g}"] if self.query_imbalance is not None else []
+        parts += [f"{self.support_domain or 'any'}-to-{self.query_domain or 'any'}"] if self._crosses else []
+        parts += [f"within-{self.groups}"] if self.groups else []
+        return "_".join(parts)
+
+    @property
+    def _crosses(self) -> bool:
+        return bool(self.support_domain or self.query_domain)
+
+    def sampler(self, table: EmbeddingTable) -> EpisodeSampler:
+        """The sampler that draws these tasks from `table`; raises `SamplingError` when it cannot give them."""
+        from fewshot.episodes import EpisodeSampler
+
+        return EpisodeSampler(
+            table.labels,
+            ways=self.ways,
+            shots=self.shots,
+            queries=self.queries,
+            seed=self.seed,
+            query_imbalance=self.query_imbalance,
+            groups=_grouping(table, self.groups) if self.groups else None,
+            domains=_grouping(table, "domain") if self._crosses else None,
+            support_domain=self.support_domain,
+            query_domain=self.query_domain,
+            class_names=table.class_names,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Every setting, as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Protocol:
+        """Read what `to_json` wrote; settings of a later version raise `InvalidInput`."""
+        unknown = content.keys() - {field.name for field in fields(cls)}
+        if unknown:
+            raise InvalidInput(f"protocol settings {sorted(unknown)} are not known to this fewshot; upgrade it")
+        return cls(**content)
+
+
+def default_split(dataset: str) -> str:
+    """`test` where the data set has a class-disjoint test split, else `all`."""
+    return "test" if "test" in dataset_info(dataset).splits else "all"
+
+
+def default_base(dataset: str, split: str) -> str | None:
+    """`train` where the test split has a training split beside it, else nothing."""
+    splits = dataset_info(dataset).splits
+    return "train" if split == "test" and "train" in splits else None
+
+
+def _grouping(table: EmbeddingTable, name: str) -> Any:
+    if name not in table.groups:
+        raise UnknownName("group", name, table.groups, hint="this data set does not have it")
+    return table.groups[name]

@@ -1,0 +1,49 @@
+"""The report as Markdown, and the block of a page that a report keeps up to date."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fewshot.benchmark.report.tables import ASSUMPTIONS, AccuracyTable, accuracy_tables, percent
+from fewshot.benchmark.result import Result
+from fewshot.errors import InvalidInput
+from fewshot.files import whole_file
+
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+
+
+def markdown_report(results: Sequence[Result]) -> str:
+    """Tables of accuracy in per cent with 95 % intervals; the best of a column is bold."""
+    return "\n\n".join(_section(table) for table in accuracy_tables(results)) + "\n"
+
+
+def replace_block(page: str | Path, content: str) -> None:
+    """Put `content` between the marks `results:begin` and `results:end` of `page`, leaving the rest as it is."""
+    page = Path(page)
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise InvalidInput(f"{page} must hold the lines {BEGIN} and {END} once each; the report goes between them")
+    before, rest = text.split(BEGIN)
+    with whole_file(page) as beside:
+        beside.write_text(f"{before}{BEGIN}\n{content.strip()}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+def _section(table: AccuracyTable) -> str:
+    best = [table.best(column) for column in range(len(table.tasks))]
+    lines = [f"**{table.dataset}**: {table.facts}", ""]
+    lines += ["| backbone | learner | " + " | ".join(table.tasks) + " |"]
+    lines += ["|---|---|" + "---:|" * len(table.tasks)]
+    used = [name for name in ASSUMPTIONS if any(name in row.assumes for row in table.rows)]
+    marks = {name: "*" * (position + 1) for position, name in enumerate(used)}
+    for row in table.rows:
+        cells = [_cell(cell, best[column]) for column, cell in enumerate(row.cells)]
+        learner = row.learner + "".join(f" {marks[name]}".replace("*", "\\*") for name in row.assumes)
+        lines.append(f"| {row.backbone} | {learner} | " + " | ".join(cells) + " |")
+    if used:
+        lines += ["", "; ".join(f"{marks[name]} {ASSUMPTIONS[name]}".replace("*", "\\*") for name in used)]
+    return "\n".join(lines)
+
+
+def _cell(result: Result | None, best: Result | None) -> str:
+    if result is None:
+        return ""
+    return f"**{percent(result)}**" if result is best else percent(result)

@@ -1,0 +1,90 @@
+"""Results laid out for reading: one table a data set, a row for each backbone and learner, a column for each task."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fewshot.benchmark.result import Result
+
+ASSUMPTIONS = {
+    "transductive": "sees all queries of a task at once",
+    "assumes_balanced_queries": "assumes equally many queries a class",
+    "needs_base_mean": "uses the mean of base classes",
+    "trained": "has trained weights of its own",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One backbone and learner: `cells` has a result or None for each task of the table."""
+
+    backbone: str
+    learner: str
+    assumes: tuple[str, ...]
+    cells: tuple[Result | None, ...]
+
+
+@dataclass(frozen=True)
+class AccuracyTable:
+    """The results on one data set and split; `tasks` are the column heads."""
+
+    dataset: str
+    tasks: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def best(self, column: int) -> Result | None:
+        """The most accurate result of a column."""
+        found = [row.cells[column] for row in self.rows if row.cells[column]]
+        return max(found, key=lambda result: result.accuracy, default=None)
+
+    @property
+    def facts(self) -> str:
+        """Classes, items, tasks and seed that the numbers stand on, in a sentence."""
+        results = [cell for row in self.rows for cell in row.cells if cell]
+        first = results[0]
+        episodes = _span(result.protocol.episodes for result in results)
+        queries = _span(result.protocol.queries for result in results)
+        seeds = _span(result.protocol.seed for result in results)
+        return (
+            f"{first.dataset['classes']:,} classes, {first.dataset['items']:,} images; {episodes} episodes a number, "
+            f"{queries} queries a class, seed {seeds}"
+        )
+
+
+def accuracy_tables(results: Iterable[Result]) -> list[AccuracyTable]:
+    """Tables in the order of data sets, rows by backbone and learner, columns by ways and shots."""
+    by_dataset: dict[str, list[Result]] = {}
+    for result in results:
+        name = f"{result.protocol.dataset} ({result.protocol.split})"
+        by_dataset.setdefault(name, []).append(result)
+    return [_table(name, found) for name, found in sorted(by_dataset.items())]
+
+
+def percent(result: Result) -> str:
+    """`62.31 ± 0.41`, in per cent."""
+    return f"{100 * result.accuracy:.2f} ± {100 * result.ci95:.2f}"
+
+
+def assumptions(learner: dict) -> tuple[str, ...]:
+    """What a learner's description says it assumes, as the names of `ASSUMPTIONS`."""
+    return tuple(name for name in ASSUMPTIONS if learner.get(name))
+
+
+def _table(name: str, results: list[Result]) -> AccuracyTable:
+    columns = sorted({_column(result) for result in results}, key=lambda column: (column[0] == "all", str(column)))
+    cells: dict[tuple[str, str], dict[tuple, Result]] = {}
+    for result in results:
+        cells.setdefault((result.backbone_label, result.learner_label), {})[_column(result)] = result
+    rows = []
+    for (backbone, learner), found in sorted(cells.items()):
+        assumes = assumptions(dict(next(iter(found.values())).learner))
+        rows.append(Row(backbone, learner, assumes, tuple(found.get(column) for column in columns)))
+    return AccuracyTable(name, tuple(column[-1] for column in columns), tuple(rows))
+
+
+def _column(result: Result) -> tuple:
+    protocol = result.protocol
+    return str(protocol.ways), protocol.shots, protocol.task
+
+
+def _span(values: Iterable[int]) -> str:
+    return " or ".join(f"{value:,}" for value in sorted(set(values)))

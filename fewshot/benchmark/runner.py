@@ -1,0 +1,124 @@
+"""Run protocols × backbones × learners, keep every result, and leave out what is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from fewshot.benchmark.protocol import Protocol
+from fewshot.benchmark.provenance import provenance
+from fewshot.benchmark.result import Result
+from fewshot.benchmark.store import ResultStore
+from fewshot.datasets import load_dataset
+from fewshot.embeddings import EmbeddingTable, embed
+from fewshot.errors import FewshotError, InvalidInput
+from fewshot.learners import BaseStatistics, describe_learner, evaluate
+
+if TYPE_CHECKING:
+    from fewshot.backbones import Backbone
+    from fewshot.episodes import Episodes
+    from fewshot.learners import Learner
+
+Mode = Literal["only-missing", "always", "never"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one combination: a `result`, kept before or made now, or the reason why there is none."""
+
+    protocol: Protocol
+    backbone: str
+    learner: str
+    result: Result | None = None
+    made_now: bool = False
+    reason: str = ""
+
+
+def run(
+    protocols: Sequence[Protocol],
+    backbones: Iterable[Backbone],
+    learners: Sequence[Learner],
+    store: ResultStore,
+    mode: Mode = "only-missing",
+    told: Callable[[Outcome], None] = lambda outcome: None,
+    progress: bool = True,
+) -> list[Outcome]:
+    """Evaluate every learner on every backbone under every protocol.
+
+    `only-missing` computes what `store` lacks, so a run that was stopped goes on; `always` computes anew; `never` only
+    reads. `told` hears each outcome as it comes. What cannot be done (a class too small for the shots, a learner that
+    needs base classes where there are none) is an outcome with a reason, and the rest goes on.
+    """
+    if mode not in ("only-missing", "always", "never"):
+        raise InvalidInput(f"mode must be only-missing, always or never, found {mode!r}")
+    outcomes = []
+    for backbone in backbones:
+        bench = _Bench(backbone, progress)
+        for protocol in protocols:
+            for learner in learners:
+                outcome = _one(bench, protocol, learner, store, mode)
+                told(outcome)
+                outcomes.append(outcome)
+    return outcomes
+
+
+def _one(bench: _Bench, protocol: Protocol, learner: Learner, store: ResultStore, mode: Mode) -> Outcome:
+    facts = describe_learner(learner)
+    path = store.path(bench.facts, protocol, facts)
+    names = {"protocol": protocol, "backbone": bench.backbone.name, "learner": facts["name"]}
+    if mode != "always" and path.exists():
+        return Outcome(**names, result=Result.load(path))
+    if mode == "never":
+        return Outcome(**names, reason="not run yet")
+    try:
+        result = bench.measure(protocol, learner, facts)
+    except FewshotError as error:
+        return Outcome(**names, reason=str(error))
+    store.save(result)
+    return Outcome(**names, result=result, made_now=True)
+
+
+class _Bench:
+    """One backbone with the tables, tasks and base statistics that its protocols share."""
+
+    def __init__(self, backbone: Backbone, progress: bool) -> None:
+        self.backbone, self.progress = backbone, progress
+        self.facts = backbone.describe()
+        self._tables: dict[tuple[str, str], EmbeddingTable] = {}
+        self._tasks: tuple[Protocol, Episodes] | None = None
+
+    def measure(self, protocol: Protocol, learner: Learner, facts: dict[str, Any]) -> Result:
+        table = self.table(protocol.dataset, protocol.split)
+        base = None
+        if learner.needs_base_mean and protocol.base:
+            base = BaseStatistics.from_table(self.table(protocol.dataset, protocol.base))
+        episodes = self.tasks(protocol, table)
+        evaluation = evaluate(learner, table, episodes, base=base, device=self.backbone.device)
+        return Result(
+            protocol=protocol,
+            dataset={
+                "name": protocol.dataset,
+                "split": protocol.split,
+                "fingerprint": table.dataset,
+                "classes": len(table.class_names),
+                "items": len(table),
+            },
+            backbone=self.facts,
+            learner=facts,
+            episodes=episodes.fingerprint,
+            evaluation=evaluation.to_json(),
+            provenance=provenance(self.backbone.device),
+        )
+
+    def table(self, dataset: str, split: str) -> EmbeddingTable:
+        key = dataset, split
+        if key not in self._tables:
+            images = load_dataset(dataset, split=split)
+            self._tables[key] = embed(self.backbone, images, progress=self.progress).to(self.backbone.device)
+        return self._tables[key]
+
+    def tasks(self, protocol: Protocol, table: EmbeddingTable) -> Episodes:
+        if self._tasks is None or self._tasks[0] != protocol:
+            self._tasks = protocol, protocol.sampler(table).sample(protocol.episodes)
+        return self._tasks[1]

@@ -1,0 +1,62 @@
+"""`fewshot learners`: what there is to choose from, and what each assumes."""
+
+import click
+
+from fewshot.cli.output import json_option, print_facts, print_json, print_rows
+
+
+@click.group()
+def learners() -> None:
+    """List and describe few-shot learners.
+
+    \b
+    Example:
+      fewshot learners list
+      fewshot learners show simpleshot
+    """
+
+
+@learners.command("list")
+@click.argument("pattern", default="*")
+@json_option
+def list_command(pattern: str, as_json: bool) -> None:
+    """List the learners whose names match PATTERN, with their papers.
+
+    \b
+    Example:
+      fewshot learners list 'proto*'
+    """
+    from fewshot.benchmark.report.tables import assumptions
+    from fewshot.learners import describe_learner, list_learners
+
+    described = [describe_learner(name) for name in list_learners(pattern)]
+    if as_json:
+        print_json(described)
+        return
+    print_rows(
+        [
+            {
+                "learner": facts["name"],
+                "what it does": facts["summary"],
+                "paper": facts["paper"],
+                "assumes": ", ".join(assumptions(facts)),
+            }
+            for facts in described
+        ]
+    )
+
+
+@learners.command()
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """Show the paper, settings, defaults and assumptions of learner NAME.
+
+    \b
+    Example:
+      fewshot learners show ridge
+    """
+    from fewshot.learners import describe_learner
+
+    facts = describe_learner(name)
+    print_json(facts) if as_json else print_facts(facts)

@@ -1,0 +1,64 @@
+"""`fewshot`: the root of all commands. A command's code is loaded when it is called, so `--help` is quick."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from fewshot import __version__
+from fewshot.errors import FewshotError
+
+COMMANDS = {
+    "quickstart": "The main job on data that comes with the install, in about a minute.",
+    "backbones": "List and describe pretrained networks.",
+    "datasets": "List, describe and check data sets.",
+    "learners": "List and describe few-shot learners.",
+    "embed": "Turn a folder, a zip or a data set into an embedding table.",
+    "bench": "Run benchmarks; list, report and compare their results.",
+    "completion": "Print the line that turns on shell completion.",
+}
+
+
+class Refused(click.ClickException):
+    """One line on standard error and exit code 2."""
+
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"fewshot: {self.message}", err=True)
+
+
+class LazyCommands(click.Group):
+    """Commands found by name in `fewshot.cli.<name>`; errors of the package become one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        return getattr(import_module(f"fewshot.cli.{name}"), name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except FewshotError as error:
+            raise Refused(str(error)) from error
+
+
+@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fewshot")
+def main() -> None:
+    """Few-shot and zero-shot learning: from a few images to an honest number.
+
+    \b
+    Example:
+      fewshot quickstart
+      fewshot bench run --dataset digits --learner prototypical --shots 1 --shots 5
+    """

@@ -1,0 +1,31 @@
+"""One progress bar for all long work: on a terminal it shows; in a log or a pipe it keeps quiet."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def progress_bar(description: str, total: int, done: int = 0, show: bool = True) -> Iterator[Callable[[int], None]]:
+    """Yield `advance(n)`; the bar on standard error tells count, rate and time left.
+
+    `done` of `total` are finished already (work taken up again). The bar goes away when the work ends.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not (show and console.is_terminal)) as progress:
+        task = progress.add_task(description, total=total, completed=done, rate="")
+
+        def advance(count: int) -> None:
+            speed = progress.tasks[0].speed
+            progress.update(task, advance=count, rate=f"{speed:,.0f}/s" if speed else "")
+
+        yield advance
