@@ -1,1 +1,22 @@
-"""To come."""
+"""Few-shot classifiers over features: one file a method, thousands of tasks at once."""
+
+from fewshot.learners.base_statistics import BaseStatistics
+from fewshot.learners.inductive import Logistic, Matching, NearestNeighbour, Prototypical, Ridge, SimpleShot
+from fewshot.learners.learner import Head, Learner
+from fewshot.learners.registry import create_learner, describe_learner, list_learners, register_learner
+
+__all__ = [
+    "BaseStatistics",
+    "Head",
+    "Learner",
+    "Logistic",
+    "Matching",
+    "NearestNeighbour",
+    "Prototypical",
+    "Ridge",
+    "SimpleShot",
+    "create_learner",
+    "describe_learner",
+    "list_learners",
+    "register_learner",
+]

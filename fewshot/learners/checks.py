@@ -1,0 +1,134 @@
+"""The checks at a learner's door, so that the methods behind it need none."""
+
+from dataclasses import fields
+from math import isfinite
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import torch
+from torch import Tensor
+
+from fewshot.errors import InvalidInput
+
+
+def check_support(support: Tensor, labels: Tensor, ways: int | Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Features (T, S, D) as float32 or float64 with zeros for padding, labels as int64, and the classes each task has.
+
+    The last, (T, W) bool, is true for the first `ways` classes of a task. Raises `InvalidInput` as `Learner.fit` says.
+    """
+    support = _features(support, "support")
+    tasks, samples, _ = support.shape
+    if labels.shape != (tasks, samples) or labels.is_floating_point() or labels.dtype == torch.bool:
+        raise InvalidInput(f"labels must be integers of shape ({tasks}, {samples}), found {_form(labels)}")
+    if labels.device != support.device:
+        raise InvalidInput(f"support is on {support.device} and labels on {labels.device}; move them together")
+    labels = labels.long()
+    present = _present(ways, tasks, support.device)
+    _check_labels(labels, present)
+    padding = labels < 0
+    if padding.any():
+        support = support.masked_fill(padding[..., None], 0)
+    finite = support.isfinite().all(2).all(1)
+    if not finite.all():
+        raise InvalidInput(f"the support of task {_first(~finite)} holds NaN or infinite features")
+    return support, labels, present
+
+
+def check_query(query: Tensor, mask: Tensor | None, like: Tensor, tasks: int) -> tuple[Tensor, Tensor]:
+    """Queries (T, Q, D) of the type of `like` (0, D) with zeros for padding, and their mask (T, Q)."""
+    query = _features(query, "query").to(like.dtype)
+    if len(query) != tasks or query.shape[2] != like.shape[1]:
+        raise InvalidInput(
+            f"the head was fitted on {tasks} tasks of {like.shape[1]} dimensions; "
+            f"query of shape {tuple(query.shape)} has {len(query)} and {query.shape[2]}"
+        )
+    if query.device != like.device:
+        raise InvalidInput(f"the head is on {like.device} and the query on {query.device}; move one to the other")
+    if mask is None:
+        return query, torch.ones(query.shape[:2], dtype=torch.bool, device=query.device)
+    if mask.shape != query.shape[:2] or mask.dtype != torch.bool:
+        raise InvalidInput(f"mask must be bool of shape {tuple(query.shape[:2])}, found {_form(mask)}")
+    if not mask.all():
+        query = query.masked_fill(~mask[..., None], 0)
+    return query, mask
+
+
+def check_finite_logits(logits: Tensor, absent: Tensor, mask: Tensor, query: Tensor) -> None:
+    """Raise `InvalidInput` where a logit that counts is not finite: bad queries are found here, at no extra reading."""
+    bad = (~logits.isfinite() & ~absent & mask[..., None]).flatten(1).any(1)
+    if not bad.any():
+        return
+    task = _first(bad)
+    if query[task].isfinite().all():
+        raise InvalidInput(f"the logits of task {task} are not finite: its features are too large; scale them down")
+    raise InvalidInput(f"the queries of task {task} hold NaN or infinite features")
+
+
+def check_settings(learner: Any) -> None:
+    """Raise `InvalidInput` for a setting that does not suit its annotation: a `Literal`, a float, an int, a bool."""
+    kinds = get_type_hints(type(learner))
+    for field in fields(learner):
+        value, kind = getattr(learner, field.name), kinds[field.name]
+        if get_origin(kind) is Literal:
+            needed, suits = " or ".join(map(repr, get_args(kind))), value in get_args(kind)
+        elif kind is float:
+            needed, suits = "a finite number", type(value) in (int, float) and isfinite(value)
+        else:
+            needed, suits = f"of type {kind.__name__}", type(value) is kind
+        if not suits:
+            raise InvalidInput(f"{learner.name}: {field.name} must be {needed}, found {value!r}")
+
+
+def check_positive(learner: Any, *settings: str) -> None:
+    """Raise `InvalidInput` for a setting that is zero or less."""
+    for name in settings:
+        if getattr(learner, name) <= 0:
+            raise InvalidInput(f"{learner.name}: {name} must be above zero, found {getattr(learner, name)!r}")
+
+
+def _features(features: Tensor, role: str) -> Tensor:
+    if features.ndim != 3 or 0 in features.shape:
+        raise InvalidInput(
+            f"{role} must be (tasks, samples, dim), none of them zero, found {_form(features)}; "
+            "one task is a batch of one: features[None]"
+        )
+    if not features.is_floating_point():
+        raise InvalidInput(f"{role} must hold floating-point features, found {_form(features)}")
+    return features if features.dtype == torch.float64 else features.float()
+
+
+def _present(ways: int | Tensor, tasks: int, device: torch.device) -> Tensor:
+    each = torch.as_tensor(ways, device=device)
+    if each.ndim == 0:
+        each = each.expand(tasks)
+    if each.shape != (tasks,) or each.is_floating_point() or int(each.min()) < 1:
+        raise InvalidInput(f"ways must be a whole number above zero, or one for each of {tasks} tasks, found {ways}")
+    return torch.arange(int(each.max()), device=device) < each[:, None]
+
+
+def _check_labels(labels: Tensor, present: Tensor) -> None:
+    each = present.sum(1)
+    outside = (labels < -1) | (labels >= each[:, None])
+    if outside.any():
+        task = _first(outside.any(1))
+        wrong = int(labels[task][outside[task]][0])
+        raise InvalidInput(
+            f"label {wrong} in the support of task {task} is outside 0 to {int(each[task]) - 1} (-1 marks padding)"
+        )
+    # one spare column takes the padding
+    counts = torch.zeros(len(labels), present.shape[1] + 1, dtype=torch.int64, device=labels.device)
+    counts.scatter_add_(1, labels % (present.shape[1] + 1), torch.ones_like(labels))
+    empty = present & (counts[:, :-1] == 0)
+    if empty.any():
+        task = _first(empty.any(1))
+        raise InvalidInput(
+            f"class {_first(empty[task])} of task {task} has no support sample; each of its {int(each[task])} classes "
+            "needs one or more"
+        )
+
+
+def _first(flags: Tensor) -> int:
+    return int(flags.nonzero()[0])
+
+
+def _form(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"

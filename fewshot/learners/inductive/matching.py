@@ -1,0 +1,32 @@
+"""Matching networks: a query takes the labels of the support it attends to (Vinyals et al. 2016, eq. 1 and 2)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from fewshot.learners.base_statistics import BaseStatistics
+from fewshot.learners.distances import cosine_similarity
+from fewshot.learners.learner import Learner
+from fewshot.learners.prototypes import one_hot
+from fewshot.learners.registry import register_learner
+
+
+@register_learner("matching", paper="Vinyals et al. 2016, Matching Networks for One Shot Learning, arXiv:1606.04080")
+@dataclass(frozen=True)
+class Matching(Learner):
+    """Softmax attention over the cosines with the support, without full context embeddings.
+
+    The logit of a class is the log of the attention that its samples get together, so a class with more samples gets
+    more of it.
+    """
+
+    def learn(self, support: Tensor, labels: Tensor, ways: int, base: BaseStatistics | None) -> dict[str, Tensor]:
+        """The support itself."""
+        return {"support": support, "members": one_hot(labels, ways, support)}
+
+    def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
+        """Log probabilities of the classes."""
+        # a cosine is at most 1, so its exponential is safe as it stands
+        attention = cosine_similarity(query, state["support"]).exp() @ state["members"]
+        return (attention / attention.sum(2, keepdim=True)).log()

@@ -1,0 +1,58 @@
+"""Ridge regression to one-hot labels, in closed form (the solver of R2D2, Bertinetto et al. 2019, eq. 5 and 6)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fewshot.learners.base_statistics import BaseStatistics
+from fewshot.learners.checks import check_positive
+from fewshot.learners.learner import Learner
+from fewshot.learners.prototypes import one_hot
+from fewshot.learners.registry import register_learner
+
+
+@register_learner(
+    "ridge", paper="Bertinetto et al. 2019, Meta-learning with differentiable closed-form solvers, arXiv:1805.08136"
+)
+@dataclass(frozen=True)
+class Ridge(Learner):
+    """Least squares to one-hot labels with an L2 penalty on the weights.
+
+    R2D2 learns the penalty together with a scale of the logits; here the penalty is a setting and the logits are the
+    regression's own, which makes probabilities cautious. The bias is free of the penalty, as in scikit-learn's Ridge.
+    """
+
+    penalty: float = 1.0
+    bias: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(self, "penalty")
+
+    def learn(self, support: Tensor, labels: Tensor, ways: int, base: BaseStatistics | None) -> dict[str, Tensor]:
+        """Weight (T, D, ways) and bias (T, 1, ways)."""
+        real = (labels >= 0)[..., None].to(support.dtype)
+        targets = one_hot(labels, ways, support)
+        if not self.bias:
+            weight = ridge(support, targets, self.penalty)
+            return {"weight": weight, "bias": torch.zeros_like(weight[:, :1])}
+        count = real.sum(1, keepdim=True)
+        centre, share = support.sum(1, keepdim=True) / count, targets.sum(1, keepdim=True) / count
+        weight = ridge((support - centre) * real, (targets - share) * real, self.penalty)
+        return {"weight": weight, "bias": share - centre @ weight}
+
+    def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
+        """The regression's outputs."""
+        return query @ state["weight"] + state["bias"]
+
+
+def ridge(features: Tensor, targets: Tensor, penalty: float) -> Tensor:
+    """The weight (T, D, W) that minimises |features weight - targets|² + penalty |weight|².
+
+    features (T, S, D), targets (T, S, W). Solved with S unknowns a column rather than D (Woodbury's identity).
+    """
+    gram = features @ features.mT
+    gram.diagonal(dim1=1, dim2=2).add_(penalty)
+    return features.mT @ torch.linalg.solve(gram, targets)

@@ -1,0 +1,45 @@
+"""SimpleShot: nearest class mean after centring and normalising the features (Wang et al. 2019, section 3)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from fewshot.learners.base_statistics import BaseStatistics
+from fewshot.learners.distances import squared_distance
+from fewshot.learners.features import l2_normalize
+from fewshot.learners.learner import Learner
+from fewshot.learners.prototypes import class_means
+from fewshot.learners.registry import register_learner
+
+
+@register_learner("simpleshot", paper="Wang et al. 2019, SimpleShot, arXiv:1911.04623")
+@dataclass(frozen=True)
+class SimpleShot(Learner):
+    """Nearest class mean of features that are centred by the base mean and scaled to length 1.
+
+    transform: CL2N centres and scales, L2N only scales, UN leaves the features as they are. The means are not scaled
+    again. easyfsl centres only when told to.
+    """
+
+    transform: Literal["UN", "L2N", "CL2N"] = "CL2N"
+
+    @property
+    def needs_base_mean(self) -> bool:  # type: ignore[override]
+        """Only CL2N does."""
+        return self.transform == "CL2N"
+
+    def learn(self, support: Tensor, labels: Tensor, ways: int, base: BaseStatistics | None) -> dict[str, Tensor]:
+        """The means (T, ways, D) of the transformed support, and the centre (D,)."""
+        centre = base.mean if base is not None and self.transform == "CL2N" else support.new_zeros(support.shape[2])
+        return {"prototypes": class_means(self._transformed(support, centre), labels, ways), "centre": centre}
+
+    def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
+        """Minus the squared distance of each transformed query to each mean."""
+        return -squared_distance(self._transformed(query, state["centre"]), state["prototypes"])
+
+    def _transformed(self, features: Tensor, centre: Tensor) -> Tensor:
+        if self.transform == "UN":
+            return features
+        return l2_normalize(features - centre if self.transform == "CL2N" else features)

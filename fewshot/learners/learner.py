@@ -1,0 +1,116 @@
+"""What every few-shot learner is: settings, two methods, and a head that fitting makes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from fewshot.errors import InvalidInput
+from fewshot.learners.base_statistics import BaseStatistics
+from fewshot.learners.checks import check_finite_logits, check_query, check_settings, check_support
+
+
+@dataclass(frozen=True)
+class Learner(ABC):
+    """Makes classifiers from a few labelled features, for many tasks at once.
+
+    A learner is a frozen dataclass whose fields are its settings, and two methods: `learn` turns a support into
+    tensors, `score` turns these and queries into logits. Both may rely on checked input: floating-point features
+    (T, S, D) without NaN, integer labels (T, S), a sample of every class, and zeros where a task is padded.
+
+    The class says what the method is and assumes; reports print it:
+    `transductive`: a prediction depends on the other queries of its task;
+    `assumes_balanced_queries`: works on the premise that every class has equally many queries;
+    `needs_base_mean`: needs `base` statistics of the backbone's training classes;
+    `trained`: has weights of its own that were trained on episodes.
+    """
+
+    name: ClassVar[str] = "unregistered"
+    paper: ClassVar[str] = ""
+    transductive: ClassVar[bool] = False
+    assumes_balanced_queries: ClassVar[bool] = False
+    needs_base_mean: ClassVar[bool] = False
+    trained: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+    @abstractmethod
+    def learn(self, support: Tensor, labels: Tensor, ways: int, base: BaseStatistics | None) -> dict[str, Tensor]:
+        """The state that `score` needs, from support (T, S, D) and labels (T, S) in [0, ways), -1 for padding.
+
+        A task of a padded batch may lack the last classes; what is scored for those is replaced.
+        """
+
+    @abstractmethod
+    def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
+        """Logits (T, Q, ways) of query (T, Q, D); mask (T, Q) is false where a query is padding."""
+
+    def fit(self, support: Tensor, labels: Tensor, ways: int | Tensor, base: BaseStatistics | None = None) -> Head:
+        """Learn T tasks at once and return the head that classifies their queries.
+
+        support (T, S, D) float, half precision is raised to float32; labels (T, S) integer in [0, ways), -1 marks
+        padding; ways, one number for all tasks or a tensor (T,) where they differ. Raises `InvalidInput` for wrong
+        shapes or types, labels out of range, a class without support, features that are not finite, or a missing
+        `base`.
+        """
+        support, labels, present = check_support(support, labels, ways)
+        if base is not None:
+            base = base.fitted_to(support)
+        elif self.needs_base_mean:
+            raise InvalidInput(
+                f"{self.name} centres features by the mean of the backbone's training classes; "
+                "pass base=BaseStatistics.from_table(table of those classes)"
+            )
+        state = self.learn(support, labels, present.shape[1], base)
+        return Head(self, {**state, "present": present, "like": support.new_empty(0, support.shape[2])})
+
+    def facts(self) -> dict[str, Any]:
+        """What a report says of this learner, ready for JSON: name, paper, settings and assumptions."""
+        return {
+            "name": self.name,
+            "paper": self.paper,
+            "settings": asdict(self),
+            "transductive": self.transductive,
+            "assumes_balanced_queries": self.assumes_balanced_queries,
+            "needs_base_mean": self.needs_base_mean,
+            "trained": self.trained,
+        }
+
+
+class Head(nn.Module):
+    """Classifiers for T tasks: a learner's settings and the tensors it learned, which move and save as buffers.
+
+    `Head(learner, head.state_dict())` is the same head again.
+    """
+
+    present: Tensor  # (T, W) bool: the classes each task has
+    like: Tensor  # (0, D): dimension, type and device of the features
+
+    def __init__(self, learner: Learner, state: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.learner = learner
+        for name, tensor in state.items():
+            self.register_buffer(name, tensor)
+
+    def forward(self, query: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Logits (T, Q, W) of query (T, Q, D); -inf for the classes that a task of a padded batch lacks.
+
+        mask (T, Q) is false where a query is padding (all are real without it). Queries of other precision are
+        converted to the support's. Raises `InvalidInput` for wrong shapes and for queries that are not finite.
+        """
+        query, mask = check_query(query, mask, self.like, len(self.present))
+        logits = self.learner.score(dict(self.named_buffers()), query, mask)
+        absent = ~self.present[:, None]
+        check_finite_logits(logits, absent, mask, query)
+        return logits.masked_fill(absent, -torch.inf)
+
+    def extra_repr(self) -> str:
+        """Shown when a head is printed."""
+        tasks, ways = self.present.shape
+        return f"{self.learner}, tasks={tasks}, ways={ways}, dim={self.like.shape[1]}"
