@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from fewshot.benchmark.result import Result
 from fewshot.errors import InvalidInput
@@ -14,8 +15,8 @@ from fewshot.metrics import paired_test
 class Comparison:
     """Accuracy of `a` minus accuracy of `b` over the same episodes.
 
-    `difference` ± `ci95` (t-interval of the paired differences), `p_value` of a paired t-test, `adjusted_p` after Holm's
-    correction over all comparisons made together.
+    `difference` ± `ci95` (t-interval of the paired differences), `p_value` of a paired t-test, `adjusted_p` after
+    Holm's correction over all comparisons made together.
     """
 
     a: Result
@@ -26,11 +27,11 @@ class Comparison:
     adjusted_p: float
 
     @property
-    def verdict(self) -> str:
-        """`a is better`, `b is better` or `no difference shown`, at 5 % after correction."""
+    def better(self) -> Literal["a", "b", ""]:
+        """Which one is better at the 5 % level after correction; empty when no difference is shown."""
         if self.adjusted_p >= 0.05 or self.difference == 0:
-            return "no difference shown"
-        return f"{'a' if self.difference > 0 else 'b'} is better"
+            return ""
+        return "a" if self.difference > 0 else "b"
 
 
 def compare(a: Sequence[Result], b: Sequence[Result]) -> list[Comparison]:
@@ -53,7 +54,7 @@ def compare(a: Sequence[Result], b: Sequence[Result]) -> list[Comparison]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction (Holm 1979): the largest chance of one false claim among all, kept below each value."""
+    """Holm's step-down correction (Holm 1979), which bounds the chance of one false claim among all."""
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     adjusted, running = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(order):

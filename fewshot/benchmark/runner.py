@@ -64,7 +64,7 @@ def run(
 
 
 def _one(bench: _Bench, protocol: Protocol, learner: Learner, store: ResultStore, mode: Mode) -> Outcome:
-    facts = describe_learner(learner)
+    facts = {**learner.facts(), "defaults": describe_learner(learner.name)["settings"]}
     path = store.path(bench.facts, protocol, facts)
     names = {"protocol": protocol, "backbone": bench.backbone.name, "learner": facts["name"]}
     if mode != "always" and path.exists():

@@ -9,7 +9,9 @@ from fewshot.cli.output import json_option, print_facts, print_json, told_warnin
 
 @click.command()
 @click.argument("images")
-@click.option("--backbone", "backbone_name", default="timm:tf_efficientnet_lite0", show_default=True, help="The network.")
+@click.option(
+    "--backbone", "backbone_name", default="timm:tf_efficientnet_lite0", show_default=True, help="The network."
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder to write the table to.")
 @click.option("--split", default="all", show_default=True, help="The split of a data set.")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images at a time.")

@@ -1,5 +1,4 @@
-"""A table as a folder: `features.safetensors`, `items.parquet`, and `table.json`, which names and hashes nothing
-that is not whole."""
+"""A table as a folder: `features.safetensors`, `items.parquet`, and `table.json`, which tells what they should be."""
 
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,9 @@ def load_table(folder: Path) -> EmbeddingTable:
     except Exception as error:
         raise UnreadableFile(f"{folder} is damaged ({error}); delete it and embed again") from error
     if features.shape != (manifest["items"], manifest["dim"]) or len(ids) != manifest["items"]:
-        raise UnreadableFile(f"{folder} is damaged: its files disagree on the number of items; delete it and embed again")
+        raise UnreadableFile(
+            f"{folder} is damaged: its files disagree on the number of items; delete it and embed again"
+        )
     return EmbeddingTable(
         features=features,
         labels=labels,
@@ -66,11 +67,15 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("version"), int):
         raise UnreadableFile(f"{folder / MANIFEST} is not the manifest of an embedding table")
     if manifest["version"] > VERSION:
-        raise UnreadableFile(f"{folder} is of version {manifest['version']}, this fewshot reads up to {VERSION}: upgrade it")
+        raise UnreadableFile(
+            f"{folder} is of version {manifest['version']}, this fewshot reads up to {VERSION}: upgrade it"
+        )
     for name, size in manifest["bytes"].items():
         found = (folder / name).stat().st_size if (folder / name).is_file() else "no file"
         if found != size:
-            raise UnreadableFile(f"{folder / name} should have {size} bytes, found {found}; delete the folder and embed again")
+            raise UnreadableFile(
+                f"{folder / name} should have {size} bytes, found {found}; delete the folder and embed again"
+            )
     return manifest
 
 

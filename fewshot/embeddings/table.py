@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fewshot.datasets import Grouping
-from fewshot.errors import FingerprintMismatch, InvalidInput, UnknownName
+from fewshot.datasets import Grouping, select_items
+from fewshot.errors import FingerprintMismatch, InvalidInput
 from fewshot.fingerprint import fingerprint
 
 
@@ -35,9 +35,7 @@ class EmbeddingTable:
 
     def __post_init__(self) -> None:
         if self.features.ndim != 2 or not self.features.is_floating_point():
-            raise InvalidInput(
-                f"features must be a float tensor (items, dim), found {_form(self.features)}"
-            )
+            raise InvalidInput(f"features must be a float tensor (items, dim), found {_form(self.features)}")
         count = len(self.features)
         if self.labels.shape != (count,) or self.labels.dtype != torch.int64:
             raise InvalidInput(f"labels must be int64 of shape ({count},), found {_form(self.labels)}")
@@ -69,51 +67,25 @@ class EmbeddingTable:
     def select(
         self,
         indices: Tensor | Sequence[int] | None = None,
-        classes: Sequence[int | str] | None = None,
-        where: Mapping[str, str] | None = None,
+        classes: str | Sequence[str] | Sequence[int] | None = None,
+        where: Mapping[str, str | Sequence[str]] | None = None,
     ) -> EmbeddingTable:
-        """The items that meet every condition given, as a table of their own.
+        """The items that meet every condition given, as a table of their own; arguments as in `Dataset.select`.
 
-        `indices` picks and orders rows; `where={"domain": "photo"}` keeps a group; `classes` (indices or names) keeps
-        these classes and numbers them anew in the order given. Raises `UnknownName` for a class or group not there.
+        `indices` picks and orders items, `where={"domain": "photo"}` keeps groups, `classes` (names or indices) keeps
+        these classes and numbers them anew in the order given.
         """
-        rows = torch.arange(len(self)) if indices is None else torch.as_tensor(indices, dtype=torch.int64).reshape(-1)
-        if len(rows) and not -len(self) <= int(rows.min()) <= int(rows.max()) < len(self):
-            raise InvalidInput(f"indices must lie in [0, {len(self)}), found {int(rows.min())} to {int(rows.max())}")
-        rows = rows % max(len(self), 1)
-        for name, value in (where or {}).items():
-            if name not in self.groups:
-                raise UnknownName("group", name, self.groups)
-            grouping = self.groups[name]
-            if value not in grouping.names:
-                raise UnknownName(f"{name} group", value, grouping.names)
-            rows = rows[grouping.codes[rows] == grouping.names.index(value)]
-        labels, names = self.labels.cpu(), self.class_names
-        if classes is not None:
-            kept = [self._class_index(name) for name in classes]
-            renumbered = torch.full((len(names),), -1)
-            renumbered[kept] = torch.arange(len(kept))
-            labels, names = renumbered[labels], tuple(names[index] for index in kept)
-            rows = rows[labels[rows] >= 0]
-        here = rows.to(self.features.device)
+        chosen = select_items(self, indices, classes, where)
+        on_device = chosen.indices.to(self.features.device)
         return replace(
             self,
-            features=self.features[here],
-            labels=labels[rows].to(self.labels.device),
-            class_names=names,
-            ids=tuple(self.ids[row] for row in rows.tolist()),
-            groups={name: grouping.select(rows) for name, grouping in self.groups.items()},
-            dataset=fingerprint(self.dataset, rows, list(names)),
+            features=self.features[on_device],
+            labels=chosen.labels.to(self.labels.device),
+            class_names=chosen.class_names,
+            ids=tuple(self.ids[row] for row in chosen.indices.tolist()),
+            groups={name: grouping.select(chosen.indices) for name, grouping in self.groups.items()},
+            dataset=fingerprint(self.dataset, chosen.indices, chosen.class_names),
         )
-
-    def _class_index(self, name: int | str) -> int:
-        if isinstance(name, str):
-            if name not in self.class_names:
-                raise UnknownName("class", name, self.class_names)
-            return self.class_names.index(name)
-        if not 0 <= name < len(self.class_names):
-            raise InvalidInput(f"class {name} does not exist; the table has classes 0 to {len(self.class_names) - 1}")
-        return name
 
     def save(self, folder: str | Path) -> None:
         """Write the table as a folder (safetensors, parquet, JSON), whole or not at all."""

@@ -64,6 +64,8 @@ def _provenance(results: Sequence[Result]) -> str:
     for result in results:
         made = result.provenance
         packages = ", ".join(f"{name} {version}" for name, version in made["packages"].items())
-        backbone = f"{result.backbone_label} ({result.backbone['precision']}, fingerprint {result.backbone['fingerprint']})"
+        backbone = (
+            f"{result.backbone_label} ({result.backbone['precision']}, fingerprint {result.backbone['fingerprint']})"
+        )
         lines.add(f"{backbone}: {made['hardware']}; Python {made['python']}, {packages}; {made['date']}")
     return "<h2>Made with</h2><ul>" + "".join(f"<li>{escape(line)}</li>" for line in sorted(lines)) + "</ul>"

@@ -1,0 +1,71 @@
+"""Options and argument types that the commands of `fewshot bench` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fewshot.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from fewshot.learners import Learner
+
+store_option = click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="The folder of results.",
+)
+
+
+def result_filters(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose results by name."""
+    for option in (
+        click.option("--task", default="*", help="Only tasks that match, such as '5-way 1-shot'."),
+        click.option("--learner", default="*", help="Only learners that match."),
+        click.option("--backbone", default="*", help="Only backbones that match."),
+        click.option("--dataset", default="*", help="Only data sets that match."),
+    ):
+        command = option(command)
+    return command
+
+
+class Ways(click.ParamType):
+    """A number of classes, or `all`."""
+
+    name = "N|all"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """An int of 1 or more, or the word."""
+        if value == "all" or isinstance(value, int):
+            return value
+        if not str(value).isdigit() or int(value) < 1:
+            self.fail(f"must be a number of classes or 'all', found {value!r}", param, ctx)
+        return int(value)
+
+
+def parse_learners(text: str) -> list[Learner]:
+    """`all`, `ridge` or `ridge:penalty=10,scale=2` to learners."""
+    from fewshot.learners import create_learner, list_learners
+
+    if text == "all":
+        return [create_learner(name) for name in list_learners()]
+    name, _, settings = text.partition(":")
+    pairs = [part.partition("=") for part in settings.split(",") if part]
+    for key, equals, value in pairs:
+        if not (key and equals and value):
+            raise InvalidInput(f"learner settings are written name:setting=value,setting=value; found {text!r}")
+    return [create_learner(name, **{key: _value(value) for key, _, value in pairs})]
+
+
+def _value(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False, "none": None}.get(text.lower(), text)
