@@ -1,0 +1,180 @@
+"""Episodes: which items each few-shot task is made of, as integers."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from fewshot.errors import InvalidInput, UnreadableFile
+from fewshot.files import whole_file
+from fewshot.fingerprint import fingerprint
+
+FORMAT = {"format": "fewshot.Episodes", "version": "1"}
+DISTRACTOR = -2
+
+
+class Described(Protocol):
+    """What `Episodes.describe` asks of a table or a data set: names for items and classes."""
+
+    @property
+    def ids(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def class_names(self) -> Sequence[str]: ...  # noqa: D102
+
+
+@dataclass(frozen=True, eq=False)
+class Episodes:
+    """T few-shot tasks over the items of one table; all tensors int64, -1 pads tasks of unequal size.
+
+    support (T, S), query (T, Q): item numbers; an item is in at most one place of a task.
+    support_labels (T, S), query_labels (T, Q): the class within the task, in [0, ways).
+    classes (T, W): the table's label of each class within the task.
+    unlabelled (T, U), unlabelled_labels (T, U), or None: further items whose labels a learner must not see; the label
+    is -2 for an item of a distractor class.
+    settings: how they were drawn (sampler, its arguments, seed, start, fingerprint of the labels); slicing keeps it.
+    """
+
+    support: Tensor
+    query: Tensor
+    support_labels: Tensor
+    query_labels: Tensor
+    classes: Tensor
+    unlabelled: Tensor | None = None
+    unlabelled_labels: Tensor | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, tensor in self._tensors().items():
+            if tensor.dtype != torch.int64 or tensor.ndim != 2 or len(tensor) != len(self.support):
+                raise InvalidInput(
+                    f"{name} must be int64 of shape ({len(self.support)} tasks, items), "
+                    f"found {str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"
+                )
+        for name, items, labels in self._parts():
+            if items.shape != labels.shape:
+                raise InvalidInput(
+                    f"{name} and {name}_labels must have one shape, "
+                    f"found {tuple(items.shape)} and {tuple(labels.shape)}"
+                )
+        if (self.unlabelled is None) != (self.unlabelled_labels is None):
+            raise InvalidInput("unlabelled and unlabelled_labels must be given together; found only one of them")
+
+    def __len__(self) -> int:
+        return len(self.support)
+
+    def __getitem__(self, index: int | slice) -> "Episodes":
+        """The tasks of a slice; an integer gives Episodes of that one task. Shapes keep their padding."""
+        if isinstance(index, int):
+            position = range(len(self))[index]
+            index = slice(position, position + 1)
+        return replace(self, **{name: tensor[index] for name, tensor in self._tensors().items()})
+
+    def __iter__(self) -> Iterator["Episodes"]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def ways(self) -> int:
+        """Classes of a task, of the widest one where tasks differ."""
+        return self.classes.shape[1]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The same for the same items, labels and classes in the same order; settings do not count."""
+        return fingerprint(*(part for pair in self._tensors().items() for part in pair))
+
+    def to(self, device: str | torch.device) -> "Episodes":
+        """The same tasks on another device."""
+        return replace(self, **{name: tensor.to(device) for name, tensor in self._tensors().items()})
+
+    def trim(self) -> "Episodes":
+        """Cut the item columns that are padding in every task; what a slice of unequal tasks can do without."""
+        cut = {name: tensor[:, (tensor != -1).any(0)] for name, tensor in self._tensors().items()}
+        return replace(self, **{**cut, "classes": self.classes})
+
+    def check(self, labels: Tensor | None = None) -> None:
+        """Raise `InvalidInput` naming the first task that breaks what the class promises.
+
+        With `labels` (N,) of the table, also that every item exists and is of the class it is said to be.
+        """
+        for name, items, within in self._parts():
+            lowest = DISTRACTOR if name == "unlabelled" else 0
+            fair = (within >= lowest) & (within < self.ways) & (within != -1) & (items >= 0)
+            self._refuse(~(fair | ((items == -1) & (within == -1))), f"{name} holds an item or label out of range")
+        every = torch.cat([items for _, items, _ in self._parts()], dim=1).sort(dim=1).values
+        self._refuse((every[:, 1:] == every[:, :-1]) & (every[:, 1:] >= 0), "an item is in two places")
+        if labels is None:
+            return
+        for name, items, within in self._parts():
+            self._refuse(items >= len(labels), f"{name} holds an item beyond the {len(labels)} of the table")
+            actual = labels.to(items.device)[items.clamp(min=0)]
+            right = actual == self.classes.gather(1, within.clamp(min=0))
+            if name == "unlabelled":
+                foreign = (actual.unsqueeze(-1) != self.classes.unsqueeze(1)).all(-1)
+                right = torch.where(within == DISTRACTOR, foreign, right)
+            self._refuse((items >= 0) & ~right, f"{name} holds an item of another class than its label says")
+
+    def describe(self, index: int, table: Described) -> dict[str, Any]:
+        """What task `index` drew, as plain data: a list of classes, each with its label, name and items by part.
+
+        Items are (number, id) pairs of `table`, anything with `ids` and `class_names`. The items of distractor
+        classes stand under "distractors".
+        """
+        task = self[index]
+        parts = [(name, items[0].tolist(), within[0].tolist()) for name, items, within in task._parts()]
+
+        def members(items: list[int], within: list[int], label: int) -> list[tuple[int, str]]:
+            return [(item, table.ids[item]) for item, own in zip(items, within, strict=True) if own == label]
+
+        drawn = [
+            {"label": label, "name": table.class_names[label]}
+            | {name: members(items, within, position) for name, items, within in parts}
+            for position, label in enumerate(task.classes[0].tolist())
+            if label >= 0
+        ]
+        distractors = [pair for _, items, within in parts for pair in members(items, within, DISTRACTOR)]
+        return {"classes": drawn, "distractors": distractors}
+
+    def save(self, path: str | Path) -> None:
+        """Write one safetensors file, whole or not at all, with the settings as JSON in its header."""
+        from safetensors.torch import save_file
+
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in self._tensors().items()}
+        with whole_file(path) as beside:
+            save_file(tensors, beside, metadata={**FORMAT, "settings": json.dumps(self.settings, sort_keys=True)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Episodes":
+        """Read what `save` wrote; a missing, damaged or foreign file raises `UnreadableFile` naming it."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = file.metadata() or {}
+                if {key: header.get(key) for key in FORMAT} != FORMAT:
+                    raise UnreadableFile(f"{path} holds no episodes of version {FORMAT['version']}; draw them again")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            episodes = cls(**tensors, settings=json.loads(header["settings"]))
+            episodes.check()
+        except FileNotFoundError:
+            raise UnreadableFile(f"{path} does not exist") from None
+        except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
+            raise UnreadableFile(f"{path} is damaged or no file of episodes ({error}); draw them again") from None
+        return episodes
+
+    def _tensors(self) -> dict[str, Any]:
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "settings"}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _parts(self) -> list[tuple[str, Tensor, Tensor]]:
+        tensors = self._tensors()
+        return [(p, tensors[p], tensors[f"{p}_labels"]) for p in ("support", "query", "unlabelled") if p in tensors]
+
+    def _refuse(self, wrong: Tensor, reason: str) -> None:
+        tasks = wrong.any(1).nonzero()
+        if len(tasks):
+            raise InvalidInput(f"task {tasks[0].item()}: {reason}; {len(tasks)} of {len(self)} tasks are like that")
