@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from fewshot.datasets import dataset_info
+from fewshot.datasets import describe_dataset
 from fewshot.errors import InvalidInput, UnknownName
 
 if TYPE_CHECKING:
@@ -96,13 +97,17 @@ class Protocol:
 
 def default_split(dataset: str) -> str:
     """`test` where the data set has a class-disjoint test split, else `all`."""
-    return "test" if "test" in dataset_info(dataset).splits else "all"
+    return "test" if "test" in _splits(dataset) else "all"
 
 
 def default_base(dataset: str, split: str) -> str | None:
     """`train` where the test split has a training split beside it, else nothing."""
-    splits = dataset_info(dataset).splits
-    return "train" if split == "test" and "train" in splits else None
+    return "train" if split == "test" and "train" in _splits(dataset) else None
+
+
+def _splits(dataset: str) -> Collection[str]:
+    own = dataset.startswith(("folder:", "zip:"))
+    return () if own else describe_dataset(dataset)["splits"]
 
 
 def _grouping(table: EmbeddingTable, name: str) -> Any:

@@ -10,6 +10,7 @@ from fewshot.datasets.dataset import Dataset
 from fewshot.datasets.folder import ImageFolder
 from fewshot.datasets.grouping import Grouping
 from fewshot.datasets.images import Images
+from fewshot.datasets.selection import select_items
 from fewshot.datasets.splits import check_splits, select_split
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "list_datasets",
     "load_dataset",
     "register_dataset",
+    "select_items",
     "select_split",
     "without_broken",
 ]

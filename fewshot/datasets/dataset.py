@@ -10,8 +10,8 @@ from torch import Tensor
 
 from fewshot.datasets.grouping import Grouping
 from fewshot.datasets.images import Images, SelectedImages
-from fewshot.datasets.selection import class_positions, item_indices
-from fewshot.errors import InvalidInput, UnknownName
+from fewshot.datasets.selection import select_items
+from fewshot.errors import InvalidInput
 from fewshot.fingerprint import fingerprint
 
 Splits = Mapping[str, Mapping[str, Sequence[str]]]
@@ -83,28 +83,16 @@ class Dataset:
 
         Raises `UnknownName` for a class, group or value that is not there, `InvalidInput` for a bad index.
         """
-        chosen = item_indices(indices, len(self))
-        for group, wanted in (where or {}).items():
-            if group not in self.groups:
-                raise UnknownName(f"group of {self.name}", group, self.groups)
-            chosen = chosen[self.groups[group].mask(wanted, f"{group} of {self.name}")[chosen]]
-        if classes is None:
-            return self._at(chosen)
-        kept = class_positions(classes, self.class_names, self.name)
-        relabel = torch.full((len(self.class_names),), -1)
-        relabel[kept] = torch.arange(len(kept))
-        chosen = chosen[relabel[self.labels[chosen]] >= 0]
-        names = tuple(self.class_names[index] for index in kept)
-        return replace(self._at(chosen), labels=relabel[self.labels[chosen]], class_names=names, splits={})
-
-    def _at(self, chosen: Tensor) -> "Dataset":
-        places = chosen.tolist()
+        chosen = select_items(self, indices, classes, where)
+        places = chosen.indices.tolist()
         return replace(
             self,
             images=SelectedImages(self.images, places),
-            labels=self.labels[chosen],
+            labels=chosen.labels,
+            class_names=chosen.class_names,
             ids=tuple(self.ids[place] for place in places),
-            groups={key: group.select(chosen) for key, group in self.groups.items()},
+            groups={key: group.select(chosen.indices) for key, group in self.groups.items()},
+            splits=self.splits if classes is None else {},
         )
 
     def _check(self) -> None:

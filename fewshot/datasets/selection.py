@@ -1,11 +1,63 @@
 """Which items and classes a selection means: names, numbers and masks to index tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from fewshot.datasets.grouping import Grouping
 from fewshot.errors import InvalidInput, UnknownName
+
+
+class Labelled(Protocol):
+    """Items with labels, class names and groups: a data set or an embedding table."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def labels(self) -> Tensor: ...  # noqa: D102
+    @property
+    def class_names(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def groups(self) -> Mapping[str, Grouping]: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The items chosen (positions, int64), their labels, and the classes that these count."""
+
+    indices: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+
+
+def select_items(
+    items: Labelled,
+    indices: Tensor | Sequence[int] | None = None,
+    classes: str | Sequence[str] | Sequence[int] | None = None,
+    where: Mapping[str, str | Sequence[str]] | None = None,
+) -> Selection:
+    """The items that meet every condition given.
+
+    `indices`: int64 (in that order) or a (N,) bool mask. `where`: group names to the value or values wanted. `classes`:
+    names or indices, numbered anew in the order given. Raises `UnknownName` for a class, group or value that is not
+    there, `InvalidInput` for a bad index.
+    """
+    labels = items.labels.cpu()
+    chosen = item_indices(indices, len(labels))
+    for group, wanted in (where or {}).items():
+        if group not in items.groups:
+            raise UnknownName(f"group of {items.name}", group, items.groups)
+        chosen = chosen[items.groups[group].mask(wanted, f"{group} of {items.name}")[chosen]]
+    if classes is None:
+        return Selection(chosen, labels[chosen], items.class_names)
+    kept = class_positions(classes, items.class_names, items.name)
+    relabel = torch.full((len(items.class_names),), -1)
+    relabel[kept] = torch.arange(len(kept))
+    chosen = chosen[relabel[labels[chosen]] >= 0]
+    return Selection(chosen, relabel[labels[chosen]], tuple(items.class_names[index] for index in kept))
 
 
 def item_indices(indices: Tensor | Sequence[int] | None, count: int) -> Tensor:

@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fewshot.datasets import Dataset, find_broken, read_image
+from fewshot.datasets import Dataset, find_broken
+from fewshot.datasets.decoding import decode, to_rgb
 from fewshot.embeddings.decoding import decoded_batches, worker_count
 from fewshot.embeddings.partial import PartialFeatures
 from fewshot.embeddings.table import EmbeddingTable
@@ -80,7 +81,7 @@ def _extract(
         with progress_bar(title, len(dataset), partial.done, show=progress) as advance:
             for batch in decoded_batches(dataset.images, backbone.preprocess, batch_size, workers, partial.done):
                 if batch.broken and not skip_broken:
-                    raise BrokenImages(dataset.name, find_broken(dataset, workers))
+                    raise BrokenImages(dataset.name, find_broken(dataset))
                 features = backbone(batch.images) if len(batch.rows) else torch.empty(0, backbone.dim)
                 partial.write(batch.rows, features, batch.broken)
                 advance(len(batch.rows) + len(batch.broken))
@@ -119,7 +120,15 @@ class _Listed(Sequence[Image.Image]):
         return len(self.given)
 
     def __getitem__(self, row: int) -> Image.Image:  # type: ignore[override]
-        return read_image(self.given[row])
+        image = self.given[row]
+        if isinstance(image, Image.Image):
+            return to_rgb(image)
+        if isinstance(image, np.ndarray):
+            return to_rgb(Image.fromarray(image))
+        try:
+            return decode(Path(image).read_bytes(), str(image), "images")
+        except OSError:
+            raise BrokenImages("images", [str(image)]) from None
 
 
 def embed_images(

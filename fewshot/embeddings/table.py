@@ -51,6 +51,12 @@ class EmbeddingTable:
         return len(self.features)
 
     @property
+    def name(self) -> str:
+        """The data set that was embedded, for messages."""
+        described = self.provenance.get("dataset")
+        return described["name"] if isinstance(described, dict) else "the table"
+
+    @property
     def dim(self) -> int:
         """The length of a feature vector."""
         return self.features.shape[1]

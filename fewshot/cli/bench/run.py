@@ -25,7 +25,7 @@ def _many(name: str, variable: str, default: list[Any] | None = None, **more: An
 
 
 @click.command()
-@_many("--dataset", "datasets", help="A data set, or dataset:split; repeatable.")
+@_many("--dataset", "datasets", help="A data set, or dataset@split; repeatable.")
 @_many("--backbone", "backbones", ["timm:tf_efficientnet_lite0"], help="A backbone; repeatable.")
 @_many("--random", "randoms", help="A backbone with random weights; repeatable.")
 @_many("--learner", "learners", ["prototypical"], help="name, name:setting=value,... or all; repeatable.")
@@ -93,7 +93,7 @@ def run(
 def _protocol(dataset: str, ways: Any, shots: int, base: str | None, settings: dict[str, Any]) -> Protocol:
     from fewshot.benchmark import Protocol, default_base, default_split
 
-    name, _, split = dataset.partition(":")
+    name, _, split = dataset.partition("@")
     split = split or default_split(name)
     base = None if base == "none" else base or default_base(name, split)
     return Protocol(name, split=split, ways=ways, shots=shots, base=base, **settings)
