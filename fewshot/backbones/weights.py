@@ -1,0 +1,118 @@
+"""Weights: where pretrained ones come from, how a file of them is read, and the name of their content."""
+
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fewshot.backbones.network import Network
+from fewshot.errors import InvalidInput, MissingWeights, UnreadableFile
+from fewshot.fingerprint import fingerprint
+
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "state_dict_ema")
+_PREFIXES = ("module.", "_orig_mod.")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the pretrained weights of a model come from: what they are called, their address, and their local file."""
+
+    name: str
+    address: str
+    path: Path | None = None
+
+    @property
+    def here(self) -> bool:
+        """Whether the file is on this machine already."""
+        return self.path is not None and self.path.is_file()
+
+    def missing(self, model: str, reason: object) -> MissingWeights:
+        """The error that says what could not be fetched and what to put where."""
+        place = f"put the file at {self.path}" if self.path else "fetch it on a machine with a network"
+        return MissingWeights(
+            f"{model}: the weights {self.name} ({self.address}) could not be fetched: {reason}; {place}, "
+            "pass weights=PATH, or pass pretrained=False for random weights"
+        )
+
+
+def reachable(address: str, timeout: float = 5.0) -> str | None:
+    """None if a server answers at `address` within `timeout` seconds, else the reason why not."""
+    request = urllib.request.Request(address, method="HEAD", headers={"User-Agent": "fewshot"})
+    try:
+        urllib.request.urlopen(request, timeout=timeout).close()
+    except urllib.error.HTTPError:
+        return None  # a server that refuses this request is there
+    except (urllib.error.URLError, OSError) as error:
+        return str(getattr(error, "reason", error))
+    return None
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """The state dict in a safetensors file, or in one that `torch.load(weights_only=True)` reads.
+
+    A dict wrapped as "state_dict" or "model" is unwrapped, and prefixes that wrappers add ("module.") are dropped.
+    Raises `MissingWeights` where there is no such file, `UnreadableFile` for another kind of file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingWeights(
+            f"there is no weights file {path}; pass the path of a safetensors or torch state dict file"
+        )
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            content = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # each format has its own errors for a damaged file
+        reason = str(error).strip().splitlines()[0]
+        raise UnreadableFile(f"{path} cannot be read as safetensors or as a torch state dict: {reason}") from None
+    for wrapper in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise UnreadableFile(f"{path} holds no state dict (names to tensors), but a {type(content).__name__}")
+    for prefix in _PREFIXES:
+        if all(key.startswith(prefix) for key in content):
+            content = {key.removeprefix(prefix): value for key, value in content.items()}
+    return dict(content)
+
+
+def load_weights(network: Network, path: str | Path, model: str) -> None:
+    """Fill the network from a file; every tensor must fit, except those of a classifier, which are left out.
+
+    Raises `InvalidInput` naming the first keys that are missing, unexpected or of another shape.
+    """
+    state = read_weights(path)
+    module = network.joint or network.module
+    wanted = module.state_dict()
+    state = {
+        key: value for key, value in state.items() if key in wanted or not key.startswith(network.unused or ("\0",))
+    }
+    faults = {
+        "missing": [key for key in wanted if key not in state],
+        "unexpected": [key for key in state if key not in wanted],
+        "of another shape": [
+            f"{key} {tuple(state[key].shape)} instead of {tuple(wanted[key].shape)}"
+            for key in wanted
+            if key in state and state[key].shape != wanted[key].shape
+        ],
+    }
+    if any(faults.values()):
+        told = "; ".join(
+            f"{len(keys)} {fault}: {', '.join(keys[:3])}{', …' * (len(keys) > 3)}"
+            for fault, keys in faults.items()
+            if keys
+        )
+        raise InvalidInput(f"the weights in {path} are not those of {model}: {told}")
+    module.load_state_dict(state)
+    network.head, network.weights = None, str(path)
+
+
+def weights_hash(state: Mapping[str, Tensor]) -> str:
+    """The fingerprint of a state dict: names, types, shapes and values, in the order of the names."""
+    return fingerprint(*(part for name in sorted(state) for part in (name, state[name])))
