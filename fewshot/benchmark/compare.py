@@ -48,7 +48,7 @@ def compare(a: Sequence[Result], b: Sequence[Result]) -> list[Comparison]:
     tests = [paired_test(left.per_episode, right.per_episode) for left, right in pairs]
     adjusted = holm([test.p_value for test in tests])
     return [
-        Comparison(left, right, test.difference, test.half_width, test.p_value, p)
+        Comparison(left, right, test.difference.mean, test.difference.half_width, test.p_value, p)
         for (left, right), test, p in zip(pairs, tests, adjusted, strict=True)
     ]
 

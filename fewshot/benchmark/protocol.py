@@ -43,8 +43,8 @@ class Protocol:
         words = f"{self.ways}-way {self.shots}-shot"
         if self.query_imbalance is not None:
             words += f", Dirichlet({self.query_imbalance:g})"
-        if self.support_domain or self.query_domain:
-            words += f", {self.support_domain or 'any'} → {self.query_domain or 'any'}"
+        if self._crosses:
+            words += f", {self.support_domain} → {self.query_domain}"
         if self.groups:
             words += f", within {self.groups}"
         return words
@@ -56,7 +56,7 @@ class Protocol:
         parts += [f"seed{self.seed}"]
         parts += [f"base-{self.base}"] if self.base else []
         parts += [f"dirichlet{self.query_imbalance:g}"] if self.query_imbalance is not None else []
-        parts += [f"{self.support_domain or 'any'}-to-{self.query_domain or 'any'}"] if self._crosses else []
+        parts += [f"{self.support_domain}-to-{self.query_domain}"] if self._crosses else []
         parts += [f"within-{self.groups}"] if self.groups else []
         return "_".join(parts)
 

@@ -1,0 +1,104 @@
+"""Reports say what the results say, and nothing else."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from results import make_result
+from rich.console import Console
+
+from fewshot.benchmark.report import (
+    accuracy_by_shots,
+    accuracy_tables,
+    html_report,
+    markdown_report,
+    replace_block,
+    terminal_report,
+)
+from fewshot.errors import InvalidInput
+
+
+@pytest.fixture
+def results():
+    return [
+        make_result("ridge", 0.60, shots=1),
+        make_result("ridge", 0.75, shots=5),
+        make_result("simpleshot", 0.62, shots=1, facts={"needs_base_mean": True}),
+        make_result("ridge", 0.30, shots=1, ways="all"),
+        make_result("ridge", 0.50, shots=1, dataset="farm"),
+    ]
+
+
+def test_tables(results) -> None:
+    farm, zoo = accuracy_tables(results)
+    assert farm.dataset == "farm (test)"
+    assert zoo.tasks == ("5-way 1-shot", "5-way 5-shot", "all-way 1-shot")
+    assert [row.learner for row in zoo.rows] == ["ridge", "simpleshot"]
+    assert zoo.rows[1].assumes == ("needs_base_mean",)
+    assert zoo.rows[1].cells[1:] == (None, None)
+    assert zoo.best(0).learner["name"] == "simpleshot"
+    assert zoo.facts == "20 classes, 1,000 images; 50 episodes a number, 15 queries a class, seed 0"
+
+
+def test_markdown(results) -> None:
+    text = markdown_report(results)
+    ridge = f"{100 * results[0].accuracy:.2f} ± {100 * results[0].ci95:.2f}"
+    assert f"| timm:net | ridge | {ridge} |" in text
+    assert "| timm:net | simpleshot \\* | **" in text
+    assert "\\* uses the mean of base classes" in text
+    widths = {line.count("|") for line in text.split("\n\n")[-2].splitlines() if line.startswith("|")}
+    assert len(widths) == 1
+
+
+def test_html_is_whole_and_self_contained(results) -> None:
+    page = html_report(results, "A <title>")
+    assert "A &lt;title&gt;" in page
+    assert page.count("<svg") == 1
+    assert not re.search(r'(src|href)="(?!#)', page)
+    open_tags: list[str] = []
+
+    class Balance(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            if tag != "meta":
+                open_tags.append(tag)
+
+        def handle_startendtag(self, tag, attrs):
+            pass
+
+        def handle_endtag(self, tag):
+            assert open_tags.pop() == tag
+
+    Balance().feed(page)
+    assert open_tags == []
+
+
+def test_terminal(results) -> None:
+    console = Console(width=160, record=True)
+    with console.capture() as capture:
+        terminal_report(results, console)
+    text = capture.get()
+    assert f"{100 * results[1].accuracy:.2f} ± {100 * results[1].ci95:.2f}" in text
+    assert "needs_base_mean" in text
+
+
+def test_curves_are_in_the_order_of_shots() -> None:
+    plots = accuracy_by_shots([make_result(shots=shots) for shots in (8, 1, 2)])
+    (curves,) = plots.values()
+    assert [result.protocol.shots for result in curves["net · ridge"]] == [1, 2, 8]
+
+
+def test_replace_block(tmp_path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n")
+    replace_block(page, "new\n")
+    assert page.read_text() == "before\n<!-- results:begin -->\nnew\n<!-- results:end -->\nafter\n"
+
+
+def test_replace_block_needs_its_marks(tmp_path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("no marks")
+    with pytest.raises(InvalidInput, match="must hold the lines <!-- results:begin -->"):
+        replace_block(page, "new")
+    assert page.read_text() == "no marks"
+    with pytest.raises(InvalidInput, match="missing.md must hold"):
+        replace_block(tmp_path / "missing.md", "new")
