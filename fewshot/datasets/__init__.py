@@ -6,6 +6,7 @@
 from fewshot.datasets import collection as _collection  # registers the data sets
 from fewshot.datasets.broken import find_broken, without_broken
 from fewshot.datasets.catalogue import DatasetInfo, describe_dataset, list_datasets, load_dataset, register_dataset
+from fewshot.datasets.checks import DatasetCheck, check_dataset
 from fewshot.datasets.dataset import Dataset
 from fewshot.datasets.folder import ImageFolder
 from fewshot.datasets.grouping import Grouping
@@ -15,10 +16,12 @@ from fewshot.datasets.splits import check_splits, select_split
 
 __all__ = [
     "Dataset",
+    "DatasetCheck",
     "DatasetInfo",
     "Grouping",
     "ImageFolder",
     "Images",
+    "check_dataset",
     "check_splits",
     "describe_dataset",
     "find_broken",

@@ -1,37 +1,55 @@
 """Pictures that cannot be read: found by decoding them all, and left out when asked."""
 
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from fewshot.datasets.dataset import Dataset
 from fewshot.errors import BrokenImages, FewshotWarning
 
+Progress = Callable[[int, int], None]
 
-def find_broken(dataset: Dataset, workers: int | None = None) -> list[str]:
-    """The ids of the pictures that cannot be decoded; every picture is decoded once, in `workers` threads."""
 
-    def is_broken(index: int) -> bool:
+def picture_sizes(
+    dataset: Dataset, workers: int | None = None, progress: Progress | None = None
+) -> list[tuple[int, int] | None]:
+    """(width, height) of every picture, or None for one that cannot be decoded; `workers` threads decode them all.
+
+    `progress(done, total)` is called after each.
+    """
+
+    def size(index: int) -> tuple[int, int] | None:
         try:
-            dataset.images[index]
+            return dataset.images[index].size
         except BrokenImages:
-            return True
-        return False
+            return None
 
+    sizes = []
     with ThreadPoolExecutor(workers) as pool:
-        broken = list(pool.map(is_broken, range(len(dataset))))
-    return [name for name, bad in zip(dataset.ids, broken, strict=True) if bad]
+        for found in pool.map(size, range(len(dataset))):
+            sizes.append(found)
+            if progress:
+                progress(len(sizes), len(dataset))
+    return sizes
+
+
+def find_broken(dataset: Dataset, workers: int | None = None, progress: Progress | None = None) -> list[str]:
+    """The ids of the pictures that cannot be decoded; every picture is decoded once."""
+    sizes = picture_sizes(dataset, workers, progress)
+    return [name for name, size in zip(dataset.ids, sizes, strict=True) if size is None]
 
 
 def without_broken(dataset: Dataset) -> Dataset:
     """`dataset` without the pictures that cannot be decoded; a `FewshotWarning` names them."""
-    broken = set(find_broken(dataset))
+    broken = find_broken(dataset)
     if not broken:
         return dataset
-    named = ", ".join(sorted(broken)[:10]) + (f" and {len(broken) - 10} more" if len(broken) > 10 else "")
+    named = ", ".join(broken[:10]) + (f" and {len(broken) - 10} more" if len(broken) > 10 else "")
     warnings.warn(
         f"{dataset.name}: {len(broken)} images cannot be read and were left out: {named}", FewshotWarning, stacklevel=3
     )
-    return dataset.select(indices=[index for index, name in enumerate(dataset.ids) if name not in broken])
+    left_out = set(broken)
+    return dataset.select(indices=[index for index, name in enumerate(dataset.ids) if name not in left_out])
 
 
 def refuse_suspects(dataset: Dataset) -> None:

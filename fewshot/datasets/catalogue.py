@@ -1,7 +1,6 @@
 """Data sets by name: what there is, where it comes from, and loading with the splits proved."""
 
 import inspect
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any
 from fewshot.datasets.broken import without_broken
 from fewshot.datasets.dataset import Dataset
 from fewshot.datasets.folder import ImageFolder
-from fewshot.datasets.splits import check_splits, duplicates_across_splits, select_split
-from fewshot.errors import FewshotWarning, InvalidInput, UnknownName
+from fewshot.datasets.splits import check_splits, select_split, warn_of_duplicates
+from fewshot.errors import InvalidInput, UnknownName
 from fewshot.registry import Registry
 
 Loader = Callable[..., Dataset]
@@ -98,25 +97,18 @@ def load_dataset(name: str, split: str = "all", *, skip_broken: bool = False, **
     """
     kind, _, path = name.partition(":")
     if path and kind in _PATH_KINDS:
+        _check_options(name, ImageFolder, options)
         return ImageFolder(path, split=split, skip_broken=skip_broken, **options)
     entry = _entry(name)
-    known = inspect.signature(entry.load).parameters
-    for option in options:
-        if option not in known:
-            raise InvalidInput(f"{name} has no option {option!r}; it takes: {', '.join(known) or 'none'}")
+    _check_options(name, entry.load, options)
     dataset = entry.load(**options)
     for scheme, splits in dataset.splits.items():
         check_splits(f"{name} ({scheme})", dataset.class_names, splits)
     if dataset.images.quick_digests:
-        _warn_of_duplicates(dataset, entry.info)
+        warn_of_duplicates(dataset, entry.info.known_duplicates)
     if skip_broken:
         dataset = without_broken(dataset)
     return select_split(dataset, split)
-
-
-def known_duplicates(name: str) -> tuple[tuple[str, str], ...]:
-    """The pairs of equal pictures that the published splits of a registered data set are known to share."""
-    return _DATASETS[name].info.known_duplicates if name in _DATASETS else ()
 
 
 def _entry(name: str) -> _Entry:
@@ -127,11 +119,8 @@ def _entry(name: str) -> _Entry:
     return _DATASETS[name]
 
 
-def _warn_of_duplicates(dataset: Dataset, info: DatasetInfo) -> None:
-    known = {frozenset(pair) for pair in info.known_duplicates}
-    pairs = [pair for pair in duplicates_across_splits(dataset) if frozenset(pair) not in known]
-    if pairs:
-        listed = "; ".join(f"{first} = {second}" for first, second in pairs[:5])
-        more = f" and {len(pairs) - 5} more" if len(pairs) > 5 else ""
-        message = f"{dataset.name}: {len(pairs)} equal pictures stand in different splits: {listed}{more}"
-        warnings.warn(message, FewshotWarning, stacklevel=3)
+def _check_options(name: str, load: Loader, options: Mapping[str, Any]) -> None:
+    known = inspect.signature(load).parameters
+    for option in options:
+        if option not in known:
+            raise InvalidInput(f"{name} has no option {option!r}; it takes: {', '.join(known) or 'none'}")

@@ -1,5 +1,6 @@
 """Labelled images: the pictures, their labels and class names, stable ids, and named groupings."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -107,5 +108,5 @@ class Dataset:
             raise InvalidInput(f"{self.name}: labels must lie in {wanted}; found {lowest}..{highest}")
         for what, names in (("class names", self.class_names), ("ids", self.ids)):
             if len(set(names)) < len(names):
-                twice = next(name for place, name in enumerate(names) if name in names[:place])
+                twice = Counter(names).most_common(1)[0][0]
                 raise InvalidInput(f"{self.name}: {what} must differ; {twice!r} is there more than once")

@@ -7,6 +7,7 @@ palette, CMYK and all other modes become RGB as Pillow converts them.
 import struct
 import zlib
 from io import BytesIO
+from typing import BinaryIO
 
 from PIL import Image, ImageOps
 
@@ -25,10 +26,10 @@ def decode(content: bytes, name: str, dataset: str) -> Image.Image:
         raise BrokenImages(dataset, [name]) from None
 
 
-def has_picture_header(content: bytes) -> bool:
+def has_picture_header(file: BinaryIO) -> bool:
     """Whether Pillow knows the format and reads the header; the pixels are not decoded."""
     try:
-        with Image.open(BytesIO(content)):
+        with Image.open(file):
             return True
     except _BROKEN:
         return False

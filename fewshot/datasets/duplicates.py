@@ -1,6 +1,7 @@
 """Pictures that are there more than once, exactly."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from fewshot.datasets.images import Images
 
@@ -17,3 +18,8 @@ def duplicate_groups(images: Images) -> list[list[int]]:
             if len(equal) > 1:
                 groups.append(equal)
     return groups
+
+
+def pairs_across(groups: Sequence[Sequence[int]], home: Sequence[object]) -> list[tuple[int, int]]:
+    """(first, other) of each group of equal pictures where the two have different homes (splits, parts or classes)."""
+    return [(group[0], other) for group in groups for other in group[1:] if home[group[0]] != home[other]]

@@ -2,7 +2,6 @@
 
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -11,12 +10,11 @@ from fewshot.datasets.broken import refuse_suspects, without_broken
 from fewshot.datasets.dataset import Dataset
 from fewshot.datasets.grouping import Grouping
 from fewshot.datasets.images import Images
-from fewshot.datasets.listing import files_below, is_picture, natural_order, picture_names_in_zip
+from fewshot.datasets.layout import Layout, layout_of
+from fewshot.datasets.listing import files_below, files_in_zip, natural_order
 from fewshot.datasets.sources.files import FileImages, ZipImages
-from fewshot.datasets.splits import select_split
+from fewshot.datasets.splits import select_split, shared_classes, warn_of_duplicates
 from fewshot.errors import FewshotWarning, MissingData, SplitError
-
-SPLIT_FOLDERS = ("train", "training", "val", "valid", "validation", "test", "testing")
 
 
 def ImageFolder(path: str | Path, split: str = "all", *, skip_broken: bool = False, name: str | None = None) -> Dataset:
@@ -34,71 +32,53 @@ def ImageFolder(path: str | Path, split: str = "all", *, skip_broken: bool = Fal
     path = Path(path)
     if not path.exists():
         raise MissingData(f"{path} does not exist; give a folder (or zip) with a subfolder of pictures for each class")
-    names = files_below(path) if path.is_dir() else picture_names_in_zip(path)
-    pictures = [file for file in names if is_picture(file)]
-    depth = _wrapping_folders(pictures) if path.is_file() else 0
-    tops = {file.split("/")[depth] for file in pictures if file.count("/") > depth}
-    in_parts = bool(tops) and all(top.lower() in SPLIT_FOLDERS for top in tops)
-    class_depth = depth + in_parts
-
-    placed = sorted((file for file in pictures if file.count("/") > class_depth), key=natural_order)
-    if not placed:
+    in_folder = path.is_dir()
+    layout = layout_of(files_below(path)) if in_folder else layout_of(files_in_zip(path), wrapped=True)
+    if not layout.pictures:
         raise MissingData(
-            f"{path} has no pictures in class folders ({len(pictures)} pictures outside of any, "
-            f"{len(names) - len(pictures)} other files); expected CLASS/picture.jpg, a folder for each class"
+            f"{path} has no pictures in class folders ({len(layout.loose)} pictures outside of any); "
+            "expected CLASS/picture.jpg, a folder for each class"
         )
-    _warn_of_loose(path, [file for file in pictures if file.count("/") <= class_depth])
-    images: Images = FileImages(path, placed) if path.is_dir() else ZipImages(path, placed)
-    classes = [file.split("/")[class_depth] for file in placed]
-    parts = [file.split("/")[depth] for file in placed] if in_parts else None
-    dataset = _labelled(name or path.stem, images, placed, classes, parts)
+    _warn_of_leftovers(path, layout)
+    images: Images = FileImages(path, layout.pictures) if in_folder else ZipImages(path, layout.pictures)
+    dataset = _labelled(name or path.stem, images, layout)
     if skip_broken:
         dataset = without_broken(dataset)
     else:
         refuse_suspects(dataset)
+    if images.quick_digests:
+        warn_of_duplicates(dataset)
     return _select_part(dataset, split)
 
 
-def _labelled(
-    name: str, images: Images, ids: Sequence[str], classes: Sequence[str], parts: Sequence[str] | None
-) -> Dataset:
-    class_names = sorted(set(classes), key=natural_order)
+def _labelled(name: str, images: Images, layout: Layout) -> Dataset:
+    class_names = sorted(set(layout.classes), key=natural_order)
     number = {class_name: index for index, class_name in enumerate(class_names)}
     groups, splits = {}, {}
-    if parts is not None:
-        groups["part"] = Grouping.of(parts)
+    if layout.parts is not None:
+        groups["part"] = Grouping.of(layout.parts)
         members = defaultdict(set)
-        for part, class_name in zip(parts, classes, strict=True):
+        for part, class_name in zip(layout.parts, layout.classes, strict=True):
             members[part].add(class_name)
-        splits["folders"] = {part: sorted(names, key=natural_order) for part, names in members.items()}
-    labels = torch.tensor([number[class_name] for class_name in classes])
-    return Dataset(name, images, labels, tuple(class_names), tuple(ids), groups=groups, splits=splits)
+        splits["folders"] = {part: sorted(members[part], key=natural_order) for part in sorted(members)}
+    labels = torch.tensor([number[class_name] for class_name in layout.classes])
+    return Dataset(name, images, labels, tuple(class_names), layout.pictures, groups=groups, splits=splits)
 
 
 def _select_part(dataset: Dataset, split: str) -> Dataset:
     try:
         return select_split(dataset, split)
     except SplitError as error:
-        if "more than one split" not in str(error):
+        if not shared_classes(dataset.splits.get("folders", {})):
             raise
         raise SplitError(f"{error}; for the images of one part: .select(where={{'part': {split!r}}})") from None
 
 
-def _wrapping_folders(pictures: Sequence[str]) -> int:
-    """How many single folders a zip has around the class folders; `photos/cat/1.jpg, photos/dog/1.jpg` has one."""
-    depth = 0
-    while pictures and all(file.count("/") > depth + 1 for file in pictures):
-        if len({file.split("/")[depth] for file in pictures}) > 1:
-            break
-        depth += 1
-    return depth
-
-
-def _warn_of_loose(path: Path, loose: Sequence[str]) -> None:
-    if loose:
-        shown = ", ".join(loose[:5]) + (" ..." if len(loose) > 5 else "")
-        warnings.warn(
-            f"{path}: {len(loose)} pictures outside the class folders were left out: {shown}",
-            FewshotWarning,
-            stacklevel=3,
-        )
+def _warn_of_leftovers(path: Path, layout: Layout) -> None:
+    for what, names in (
+        ("pictures outside the class folders", layout.loose),
+        ("class folders without a picture of a known format", layout.bare),
+    ):
+        if names:
+            shown = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+            warnings.warn(f"{path}: {len(names)} {what} were left out: {shown}", FewshotWarning, stacklevel=3)

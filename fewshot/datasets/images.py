@@ -51,7 +51,7 @@ class SelectedImages(Images):
             indices = [base.indices[index] for index in indices]
             base = base.base
         self.base: Images = base
-        self.indices = list(indices)
+        self.indices: list[int] = list(indices)
 
     def __len__(self) -> int:
         return len(self.indices)

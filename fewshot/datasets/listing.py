@@ -53,7 +53,7 @@ def files_below(folder: Path) -> list[str]:
     return found
 
 
-def picture_names_in_zip(path: Path) -> list[str]:
+def files_in_zip(path: Path) -> list[str]:
     """All files in a zip that are not hidden, without the side files that macOS adds."""
     with open_zip(path) as archive:
         names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]

@@ -1,14 +1,15 @@
 """Class splits: proved to be disjoint, known and complete, and searched for pictures that stand in two of them."""
 
+import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
 from fewshot.datasets.dataset import Dataset
-from fewshot.datasets.duplicates import duplicate_groups
-from fewshot.errors import SplitError
+from fewshot.datasets.duplicates import duplicate_groups, pairs_across
+from fewshot.errors import FewshotWarning, SplitError
 from fewshot.files import read_json
 
 
@@ -19,10 +20,10 @@ def split_list(name: str) -> Any:
 
 def check_splits(dataset: str, class_names: Sequence[str], splits: Mapping[str, Sequence[str]]) -> None:
     """Prove that `splits` part the classes; raises `SplitError` naming those shared, unknown or left out."""
-    times = Counter(name for names in splits.values() for name in names)
-    shared = sorted(name for name, count in times.items() if count > 1)
-    unknown = sorted(times.keys() - set(class_names))
-    missing = sorted(set(class_names) - times.keys())
+    shared = shared_classes(splits)
+    listed = {name for names in splits.values() for name in names}
+    unknown = sorted(listed - set(class_names))
+    missing = sorted(set(class_names) - listed)
     if shared:
         places = [split for split, names in splits.items() if shared[0] in names]
         raise SplitError(
@@ -33,6 +34,12 @@ def check_splits(dataset: str, class_names: Sequence[str], splits: Mapping[str, 
         raise SplitError(f"{dataset}: the splits name {_listed(unknown)} that the data do not have")
     if missing:
         raise SplitError(f"{dataset}: {_listed(missing)} in no split ({', '.join(splits)})")
+
+
+def shared_classes(splits: Mapping[str, Sequence[str]]) -> list[str]:
+    """The classes that are listed more than once, sorted."""
+    times = Counter(name for names in splits.values() for name in names)
+    return sorted(name for name, count in times.items() if count > 1)
 
 
 def select_split(dataset: Dataset, split: str) -> Dataset:
@@ -51,17 +58,25 @@ def select_split(dataset: Dataset, split: str) -> Dataset:
 
 
 def duplicates_across_splits(dataset: Dataset) -> list[tuple[str, str]]:
-    """Pairs of ids of equal pictures whose classes lie in different splits of one scheme."""
-    groups = duplicate_groups(dataset.images)
-    pairs = []
-    for splits in dataset.splits.values():
+    """Pairs of ids of equal pictures whose classes lie in different splits of one scheme (of disjoint classes)."""
+    disjoint = [splits for splits in dataset.splits.values() if not shared_classes(splits)]
+    groups = duplicate_groups(dataset.images) if disjoint else []
+    pairs: list[tuple[int, int]] = []
+    for splits in disjoint:
         home = {name: split for split, names in splits.items() for name in names}
-        item_home = [home.get(dataset.class_names[label]) for label in dataset.labels.tolist()]
-        for group in groups:
-            for other in group[1:]:
-                if item_home[group[0]] != item_home[other]:
-                    pairs.append((dataset.ids[group[0]], dataset.ids[other]))
-    return list(dict.fromkeys(pairs))
+        pairs += pairs_across(groups, [home.get(dataset.class_names[label]) for label in dataset.labels.tolist()])
+    return [(dataset.ids[first], dataset.ids[other]) for first, other in dict.fromkeys(pairs)]
+
+
+def warn_of_duplicates(dataset: Dataset, known: Iterable[tuple[str, str]] = ()) -> None:
+    """A `FewshotWarning` that names equal pictures in different splits, except those `known` of published data."""
+    expected = {frozenset(pair) for pair in known}
+    pairs = [pair for pair in duplicates_across_splits(dataset) if frozenset(pair) not in expected]
+    if pairs:
+        listed = "; ".join(f"{first} = {other}" for first, other in pairs[:5])
+        more = f" and {len(pairs) - 5} more" if len(pairs) > 5 else ""
+        message = f"{dataset.name}: {len(pairs)} pairs of equal pictures stand in different splits: {listed}{more}"
+        warnings.warn(message, FewshotWarning, stacklevel=3)
 
 
 def _listed(names: Sequence[str]) -> str:

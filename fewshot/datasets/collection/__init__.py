@@ -1,5 +1,25 @@
 """The data sets themselves, one file each; importing this registers them."""
 
-from fewshot.datasets.collection import digits, glyphs
+from fewshot.datasets.collection import (
+    caltech101,
+    cifar100,
+    digits,
+    glyphs,
+    grocery_store,
+    mnist_usps,
+    omniglot,
+    openmoji,
+    torchvision_sets,
+)
 
-__all__ = ["digits", "glyphs"]
+__all__ = [
+    "caltech101",
+    "cifar100",
+    "digits",
+    "glyphs",
+    "grocery_store",
+    "mnist_usps",
+    "omniglot",
+    "openmoji",
+    "torchvision_sets",
+]

@@ -2,18 +2,22 @@
 
 import os
 import zipfile
+import zlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from PIL import Image
 
 from fewshot.datasets.decoding import decode, has_picture_header
 from fewshot.datasets.images import Images
 from fewshot.errors import BrokenImages, MissingData, UnreadableFile
+
+# what is raised for a file that is gone, or garbled inside its zip, or packed by a method Python lacks
+_UNREADABLE = (OSError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 class EncodedImages(Images):
@@ -24,8 +28,16 @@ class EncodedImages(Images):
         self.names = tuple(names)
 
     @abstractmethod
+    def open(self, index: int) -> BinaryIO:
+        """The file at `index`, open to read."""
+
     def read(self, index: int) -> bytes:
         """The bytes of the file at `index`; raises `BrokenImages` where they cannot be had."""
+        try:
+            with self.open(index) as file:
+                return file.read()
+        except _UNREADABLE:
+            raise BrokenImages(self.path.name, [self.names[index]]) from None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -49,20 +61,18 @@ class EncodedImages(Images):
 
     def _looks_good(self, index: int) -> bool:
         try:
-            return has_picture_header(self.read(index))
-        except BrokenImages:
+            with self.open(index) as file:
+                return has_picture_header(file)
+        except _UNREADABLE:
             return False
 
 
 class FileImages(EncodedImages):
     """Picture files in a folder; a digest is a hash of the file."""
 
-    def read(self, index: int) -> bytes:
-        """The whole file."""
-        try:
-            return (self.path / self.names[index]).read_bytes()
-        except OSError:
-            raise BrokenImages(self.path.name, [self.names[index]]) from None
+    def open(self, index: int) -> BinaryIO:
+        """The file, open to read."""
+        return (self.path / self.names[index]).open("rb")
 
     def digest(self, index: int) -> str:
         """A hash of the file, or what the zip keeps of it."""
@@ -86,12 +96,9 @@ class ZipImages(EncodedImages):
         super().__init__(path, names)
         self._opened: tuple[int, zipfile.ZipFile] | None = None
 
-    def read(self, index: int) -> bytes:
-        """The whole file."""
-        try:
-            return self._archive().read(self.names[index])
-        except (KeyError, OSError, EOFError, zipfile.BadZipFile, zipfile.zlib.error):  # type: ignore[attr-defined]
-            raise BrokenImages(self.path.name, [self.names[index]]) from None
+    def open(self, index: int) -> BinaryIO:
+        """The file inside the zip, open to read."""
+        return cast(BinaryIO, self._archive().open(self.names[index]))
 
     def digest(self, index: int) -> str:
         """A hash of the file, or what the zip keeps of it."""
