@@ -60,7 +60,7 @@ class MetaDatasetSampler(Sampler):
         keep = checks.leave_out_small("classes", asks, self.min_ways, self._names, self.strict)
         self._keep_classes(keep, self.min_ways)
         self._widest = min(self.max_ways, int(self._class_pool.sizes.max()))
-        self._items_a_task = self._widest * min(self.max_contribution + self.max_query, int(self._items.sizes.max()))
+        self._items_a_task = self.max_support + self._widest * self.max_query
 
     def _draw(self, random: Randomness) -> dict[str, Tensor]:
         group = self._choose_group(random)

@@ -18,12 +18,12 @@ class Randomness:
     """
 
     def __init__(self, seed: int, tasks: Tensor) -> None:
-        self.seed = torch.tensor(seed, dtype=torch.int64)
         self.tasks = tasks
+        self._key = _split(torch.tensor(0), torch.tensor(seed))
 
     def uniform(self, stream: str, *shape: int) -> Tensor:
         """Numbers in [0, 1), float64 (T, *shape); a wider shape begins with the numbers of a narrower one."""
-        key = _split(_split(_split(torch.tensor(0), self.seed), crc32(stream.encode())), self.tasks)
+        key = _split(_split(self._key, torch.tensor(crc32(stream.encode()))), self.tasks)
         for size in shape:
             key = _split(key.unsqueeze(-1), torch.arange(size))
         return _shift(key, 11).double() * 2.0**-53
@@ -36,31 +36,35 @@ class Randomness:
         """For each row `counts` different integers below `sizes`, every ordered choice equally likely.
 
         sizes and counts (T, R) with counts <= sizes  ->  (T, R, counts.max()) int64, -1 pads.
-        Floyd's algorithm (Bentley and Floyd 1987) chooses the set in counts.max() steps, for all rows at once; a sort
-        by random keys then orders it.
+        Floyd's algorithm (Bentley and Floyd 1987) finds one more integer a step, for all rows at once, which then
+        changes places with one found before, as in the Fisher-Yates shuffle.
         """
         width = int(counts.max())
-        numbers = self.uniform(stream, sizes.shape[1], width).movedim(-1, 0).contiguous()
-        chosen = torch.empty(numbers.shape, dtype=torch.int64)
-        for step in range(width):
-            largest = sizes - counts + step
-            pick = (numbers[step] * (largest + 1)).long()
-            taken = (chosen[:step] == pick).any(0)
-            chosen[step] = torch.where(taken, largest, pick)
-        chosen = chosen.movedim(0, -1)
-        padding = torch.arange(width) >= counts.unsqueeze(-1)
-        keys = self.uniform(f"{stream}, order", sizes.shape[1], width).masked_fill(padding, 2.0)
-        return chosen.masked_fill(padding, -1).gather(-1, keys.argsort(stable=True))
+        order = counts.flatten().argsort(descending=True)  # rows that still draw come first
+        numbers = self.uniform(stream, sizes.shape[1], width, 2).flatten(0, 1)[order]
+        size, count = sizes.flatten()[order], counts.flatten()[order]
+        found = torch.full((width, len(order)), -1)
+        for step, drawing in enumerate((count > torch.arange(width).unsqueeze(1)).sum(1).tolist()):
+            largest = size[:drawing] - count[:drawing] + step
+            pick = (numbers[:drawing, step, 0] * (largest + 1)).long()
+            taken = (found[:step, :drawing] == pick).any(0)
+            place = (numbers[:drawing, step, 1] * (step + 1)).long().unsqueeze(0)
+            found[step, :drawing] = found[:, :drawing].gather(0, place)
+            found[:, :drawing].scatter_(0, place, torch.where(taken, largest, pick).unsqueeze(0))
+        return found.T[order.argsort()].unflatten(0, sizes.shape)
 
 
-def _split(key: Tensor, index: Tensor | int) -> Tensor:
+def _split(key: Tensor, index: Tensor) -> Tensor:
     """The `index`-th number of the SplitMix64 sequence that starts at `key`."""
-    state = key + (index + 1) * _GOLDEN if isinstance(index, Tensor) else key + torch.tensor(index + 1) * _GOLDEN
-    state = (state ^ _shift(state, 30)) * _FIRST
-    state = (state ^ _shift(state, 27)) * _SECOND
-    return state ^ _shift(state, 31)
+    state = key + (index + 1) * _GOLDEN
+    state ^= _shift(state, 30)
+    state *= _FIRST
+    state ^= _shift(state, 27)
+    state *= _SECOND
+    state ^= _shift(state, 31)
+    return state
 
 
 def _shift(value: Tensor, bits: int) -> Tensor:
     """Shift right and fill with zeros (torch shifts the sign in)."""
-    return (value >> bits) & ((1 << (64 - bits)) - 1)
+    return (value >> bits).bitwise_and_((1 << (64 - bits)) - 1)

@@ -15,7 +15,7 @@ from fewshot.episodes.randomness import Randomness
 from fewshot.errors import InvalidInput
 from fewshot.fingerprint import fingerprint
 
-CHUNK_ITEMS = 2**20  # items drawn at once, which bounds the working memory at about 100 MB
+CHUNK_ITEMS = 2**17  # items drawn at once: bounds the working memory to tens of MB, and suits the cache
 
 
 class Sampler:

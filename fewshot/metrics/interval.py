@@ -2,7 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -97,11 +99,14 @@ def _t_mass(low: float, high: float, df: int) -> float:
     With t = sqrt(df) tan(angle) the density of the angle is proportional to cos(angle)^(df - 1), which a
     Gauss-Legendre rule integrates to the last digits for every df.
     """
-    from numpy.polynomial.legendre import leggauss
-
-    nodes, weights = (torch.from_numpy(values) for values in leggauss(100))
+    nodes, weights = _gauss_legendre()
     angles = low + (high - low) * (nodes + 1) / 2
-    return (high - low) / 2 * float((weights * angles.cos() ** (df - 1)).sum())
+    return (high - low) / 2 * float((weights * np.cos(angles) ** (df - 1)).sum())
+
+
+@cache
+def _gauss_legendre() -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(100)
 
 
 def _one_a_task(name: str, values: Tensor) -> Tensor:
