@@ -1,22 +1,21 @@
-"""Backbones: pretrained networks found by name, each with its weights, its preprocessing and its fingerprint."""
+"""Backbones: networks found by name, each with its weights, its preprocessing and its fingerprint."""
 
+from fewshot.backbones import networks
 from fewshot.backbones.backbone import Backbone
+from fewshot.backbones.facts import describe_backbone
+from fewshot.backbones.loading import create_backbone, loaded_backbones, release
 from fewshot.backbones.network import Network, Preprocessing
-from fewshot.backbones.registry import (
-    create_backbone,
-    list_backbones,
-    loaded_backbones,
-    register_backbone,
-    release,
-)
+from fewshot.backbones.registry import list_backbones, register_backbone
 
 __all__ = [
     "Backbone",
     "Network",
     "Preprocessing",
     "create_backbone",
+    "describe_backbone",
     "list_backbones",
     "loaded_backbones",
+    "networks",
     "register_backbone",
     "release",
 ]

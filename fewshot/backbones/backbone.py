@@ -36,6 +36,7 @@ class Backbone:
         self.preprocess, self.image_size = network.preprocess, network.preprocess.image_size
         self.weights, self.joint = network.weights, network.joint
         self.head = network.head and network.head.to(device).requires_grad_(False)
+        self.parameters = sum(parameter.numel() for parameter in network.module.parameters())
         self._layer_names = list(network.intermediates or stage_names(network.module))
         self._module: nn.Module | None = module.to(memory_format=torch.channels_last).to(device).requires_grad_(False)
         self._largest_batch: int | None = None
@@ -63,11 +64,6 @@ class Backbone:
     def dim(self) -> int:
         """The number of features of an image."""
         return self(torch.zeros(1, 3, self.image_size, self.image_size)).shape[1]
-
-    @property
-    def parameters(self) -> int:
-        """The number of weights in the network."""
-        return sum(parameter.numel() for parameter in self.module.parameters())
 
     @property
     def memory(self) -> int:
@@ -102,11 +98,13 @@ class Backbone:
             "fingerprint": self.fingerprint,
         }
 
-    def release(self) -> None:
-        """Free the weights; the instance can't be called any more and the next `create_backbone` loads anew."""
-        from fewshot.backbones.registry import forget
+    @property
+    def released(self) -> bool:
+        """Whether the weights were freed."""
+        return self._module is None
 
-        forget(self)
+    def release(self) -> None:
+        """Free the weights; the instance can't be called any more, and the next `create_backbone` loads anew."""
         self._module = self.head = self.joint = None
         if self.device.type == "cuda":
             torch.cuda.empty_cache()

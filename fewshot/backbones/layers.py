@@ -1,6 +1,7 @@
 """Features from chosen layers of a network: shallow, deep or several, pooled and blended into one vector."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,17 @@ from fewshot.errors import InvalidInput, UnknownName
 Layer = str | int
 Blend = Callable[[list[Tensor]], Tensor]
 
-_TRUNKS = ("features", "encoder.layers", "trunk_output", "blocks", "layers", "transformer.resblocks", "trunk.blocks")
+_TRUNKS = (  # where the libraries keep the blocks of a network
+    "features",
+    "encoder.layers",
+    "trunk_output",
+    "blocks",
+    "layers",
+    "visual.transformer.resblocks",
+    "visual.trunk.blocks",
+    "visual.trunk.stages",
+    "visual",
+)
 
 
 def stage_names(module: nn.Module) -> list[str]:
@@ -102,9 +113,8 @@ class LayerFeatures(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """One pass up to the last of the layers."""
         pooled: dict[str, Tensor] = {}
-        hooks = [
-            self.module.get_submodule(name).register_forward_hook(self._keep(name, pooled)) for name in set(self.names)
-        ]
+        layers = {name: self.module.get_submodule(name) for name in self.names}
+        hooks = [layer.register_forward_hook(self._keep(name, pooled)) for name, layer in layers.items()]
         try:
             self.module(images)
         except _Enough:
@@ -129,7 +139,8 @@ class IntermediateFeatures(nn.Module):
 
     def __init__(self, module: nn.Module, indices: Sequence[int], blend: Blend = concatenate) -> None:
         super().__init__()
-        self.module, self.indices, self.blend = module, list(indices), blend
+        self.module: Any = module
+        self.indices, self.blend = list(indices), blend
 
     def forward(self, images: Tensor) -> Tensor:
         """One pass up to the last of the layers."""

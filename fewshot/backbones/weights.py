@@ -1,9 +1,12 @@
 """Weights: where pretrained ones come from, how a file of them is read, and the name of their content."""
 
+import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,14 +34,29 @@ class Origin:
 
     def missing(self, model: str, reason: object) -> MissingWeights:
         """The error that says what could not be fetched and what to put where."""
-        place = f"put the file at {self.path}" if self.path else "fetch it on a machine with a network"
+        place = f"put the file at {self.path}, or pass" if self.path else "download it elsewhere and pass"
         return MissingWeights(
-            f"{model}: the weights {self.name} ({self.address}) could not be fetched: {reason}; {place}, "
-            "pass weights=PATH, or pass pretrained=False for random weights"
+            f"{model}: the weights {self.name} could not be fetched from {self.address} ({reason}); {place} "
+            "weights=PATH, or pass pretrained=False for random weights"
         )
 
 
-def reachable(address: str, timeout: float = 5.0) -> str | None:
+@contextmanager
+def fetching(model: str, origin: Origin) -> Iterator[None]:
+    """Turn a failed download into `MissingWeights`, at once where no server answers."""
+    if origin.here:
+        yield
+        return
+    reason = unreachable(origin.address)
+    if reason:
+        raise origin.missing(model, reason)
+    try:
+        yield
+    except Exception as error:  # each library and each protocol has its own
+        raise origin.missing(model, error) from error
+
+
+def unreachable(address: str, timeout: float = 5.0) -> str | None:
     """None if a server answers at `address` within `timeout` seconds, else the reason why not."""
     request = urllib.request.Request(address, method="HEAD", headers={"User-Agent": "fewshot"})
     try:
@@ -50,6 +68,14 @@ def reachable(address: str, timeout: float = 5.0) -> str | None:
     return None
 
 
+def hub_file(hub_id: str, files: Iterable[str]) -> Path | None:
+    """The first of these files of a Hugging Face repository that is in the local cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = (try_to_load_from_cache(hub_id, file) for file in files)
+    return next((Path(path) for path in found if isinstance(path, str)), None)
+
+
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """The state dict in a safetensors file, or in one that `torch.load(weights_only=True)` reads.
 
@@ -58,14 +84,12 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingWeights(
-            f"there is no weights file {path}; pass the path of a safetensors or torch state dict file"
-        )
+        raise MissingWeights(f"there is no weights file {path}; pass the path of a safetensors or torch file")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            content = load_file(path)
+            content: Any = load_file(path)
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each format has its own errors for a damaged file
@@ -90,9 +114,7 @@ def load_weights(network: Network, path: str | Path, model: str) -> None:
     state = read_weights(path)
     module = network.joint or network.module
     wanted = module.state_dict()
-    state = {
-        key: value for key, value in state.items() if key in wanted or not key.startswith(network.unused or ("\0",))
-    }
+    state = {key: value for key, value in state.items() if key in wanted or not key.startswith(network.unused)}
     faults = {
         "missing": [key for key in wanted if key not in state],
         "unexpected": [key for key in state if key not in wanted],
@@ -103,11 +125,7 @@ def load_weights(network: Network, path: str | Path, model: str) -> None:
         ],
     }
     if any(faults.values()):
-        told = "; ".join(
-            f"{len(keys)} {fault}: {', '.join(keys[:3])}{', …' * (len(keys) > 3)}"
-            for fault, keys in faults.items()
-            if keys
-        )
+        told = "; ".join(_told(fault, keys) for fault, keys in faults.items() if keys)
         raise InvalidInput(f"the weights in {path} are not those of {model}: {told}")
     module.load_state_dict(state)
     network.head, network.weights = None, str(path)
@@ -116,3 +134,7 @@ def load_weights(network: Network, path: str | Path, model: str) -> None:
 def weights_hash(state: Mapping[str, Tensor]) -> str:
     """The fingerprint of a state dict: names, types, shapes and values, in the order of the names."""
     return fingerprint(*(part for name in sorted(state) for part in (name, state[name])))
+
+
+def _told(fault: str, keys: list[str]) -> str:
+    return f"{len(keys)} {fault}: {', '.join(keys[:3])}{', …' if len(keys) > 3 else ''}"
