@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from fewshot.datasets.dataset import Dataset
 from fewshot.errors import BrokenImages, FewshotWarning
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int], None]
 
 
 def picture_sizes(
@@ -15,7 +15,7 @@ def picture_sizes(
 ) -> list[tuple[int, int] | None]:
     """(width, height) of every picture, or None for one that cannot be decoded; `workers` threads decode them all.
 
-    `progress(done, total)` is called after each.
+    `progress(1)` is called after each, as `progress_bar` wants it.
     """
 
     def size(index: int) -> tuple[int, int] | None:
@@ -29,7 +29,7 @@ def picture_sizes(
         for found in pool.map(size, range(len(dataset))):
             sizes.append(found)
             if progress:
-                progress(len(sizes), len(dataset))
+                progress(1)
     return sizes
 
 

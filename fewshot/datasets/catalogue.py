@@ -1,7 +1,7 @@
 """Data sets by name: what there is, where it comes from, and loading with the splits proved."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def describe_dataset(name: str) -> dict[str, Any]:
     }
 
 
-def load_dataset(name: str, split: str = "all", *, skip_broken: bool = False, **options: Any) -> Dataset:
+def load_dataset(name: str, /, split: str = "all", *, skip_broken: bool = False, **options: Any) -> Dataset:
     """Load a data set, or one class-disjoint split of it.
 
     `name`: one of `list_datasets()`, or `folder:PATH` or `zip:PATH` for one's own pictures (see `ImageFolder`).
@@ -97,10 +97,10 @@ def load_dataset(name: str, split: str = "all", *, skip_broken: bool = False, **
     """
     kind, _, path = name.partition(":")
     if path and kind in _PATH_KINDS:
-        _check_options(name, ImageFolder, options)
+        _check_options(name, ["name"], options)
         return ImageFolder(path, split=split, skip_broken=skip_broken, **options)
     entry = _entry(name)
-    _check_options(name, entry.load, options)
+    _check_options(name, list(inspect.signature(entry.load).parameters), options)
     dataset = entry.load(**options)
     for scheme, splits in dataset.splits.items():
         check_splits(f"{name} ({scheme})", dataset.class_names, splits)
@@ -119,8 +119,7 @@ def _entry(name: str) -> _Entry:
     return _DATASETS[name]
 
 
-def _check_options(name: str, load: Loader, options: Mapping[str, Any]) -> None:
-    known = inspect.signature(load).parameters
+def _check_options(name: str, known: Sequence[str], options: Mapping[str, Any]) -> None:
     for option in options:
         if option not in known:
             raise InvalidInput(f"{name} has no option {option!r}; it takes: {', '.join(known) or 'none'}")

@@ -46,7 +46,7 @@ class DatasetCheck:
 
 
 def check_dataset(dataset: Dataset, workers: int | None = None, progress: Progress | None = None) -> DatasetCheck:
-    """Decode every picture in `workers` threads and compare their content; `progress(done, total)` after each."""
+    """Decode every picture in `workers` threads and compare their content; `progress(1)` after each."""
     sizes = picture_sizes(dataset, workers, progress)
     groups = [group for group in duplicate_groups(dataset.images) if sizes[group[0]] is not None]
     counts = dataset.class_counts
