@@ -60,6 +60,8 @@ class Sampler:
     def _read_labels(self) -> None:
         """Check what all samplers take; number the classes present 0..C-1."""
         checks.whole_number("seed", self.seed, 0)
+        if self.seed >= 2**63:
+            raise InvalidInput(f"seed must be below 2^63, found {self.seed}")
         self.labels = checks.codes("labels", self.labels)
         self._classes, self._codes = self.labels.unique(return_inverse=True)
         names = self.class_names
