@@ -9,6 +9,7 @@ from fewshot.datasets.collection import (
     mnist_usps,
     omniglot,
     openmoji,
+    small,
     torchvision_sets,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "mnist_usps",
     "omniglot",
     "openmoji",
+    "small",
     "torchvision_sets",
 ]
