@@ -18,6 +18,6 @@ def required_file(dataset: str, relative: str) -> Path:
     path = local_file(relative)
     if path is None:
         folder = data_folder()
-        place = f"looked in {folder}" if folder else "FEWSHOT_DATA is not set"
+        place = f"looked in {folder}" if folder else "FEWSHOT_DATA names no folder"
         raise MissingData(f"{dataset} needs the file {relative} below the folder that FEWSHOT_DATA names ({place})")
     return path

@@ -16,6 +16,7 @@ from fewshot.datasets.grouping import Grouping
 from fewshot.datasets.sources.files import FileImages
 from fewshot.datasets.splits import split_list
 from fewshot.datasets.torchvision_files import open_torchvision, torchvision_folder
+from fewshot.errors import UnreadableFile
 
 TRAIN_VAL_TEST = ("train", "val", "test")
 
@@ -64,20 +65,20 @@ def load_set(name: str, spec: TorchvisionSet, root: str | Path | None = None, do
     """The pictures of all parts as one data set; ids are paths below the folder of the data set."""
     settings: list[dict[str, Any]] = [{"split": part} for part in spec.parts] or [{}]
     folder, opened = open_torchvision(name, spec.kind, spec.marker, root, download, settings)
-    files, labels, parts = [], [], []
+    items = []
     for part, source in zip(spec.parts or ("all",), opened, strict=True):
-        part_files, part_labels = files_and_labels(source)
-        files += [Path(file).relative_to(folder / spec.marker).as_posix() for file in part_files]
-        labels += part_labels
-        parts += [part] * len(part_files)
-    class_names = tuple(opened[0].classes)
+        for file, label in zip(*files_and_labels(source), strict=True):
+            items.append((Path(file).relative_to(folder / spec.marker).as_posix(), label, part))
+    items.sort()  # torchvision lists some folders in the order of the disk
+    class_names = _class_names(name, spec, opened)
+    ids = tuple(file for file, _, _ in items)
     return Dataset(
         name=name,
-        images=FileImages(folder / spec.marker, files),
-        labels=torch.tensor(labels, dtype=torch.int64),
+        images=FileImages(folder / spec.marker, ids),
+        labels=torch.tensor([label for _, label, _ in items], dtype=torch.int64),
         class_names=class_names,
-        ids=tuple(files),
-        groups={"part": Grouping.of(parts)} if spec.parts else {},
+        ids=ids,
+        groups={"part": Grouping.of([part for _, _, part in items])} if spec.parts else {},
         splits={"meta-dataset": meta_dataset_splits(name, class_names)} if spec.meta_dataset_splits else {},
     )
 
@@ -90,6 +91,14 @@ def files_and_labels(source: Any) -> tuple[list[str | Path], list[int]]:
             return [file for file, _ in pairs], [int(label) for _, label in pairs]
     files = source._image_files if hasattr(source, "_image_files") else source._images
     return list(files), [int(label) for label in source._labels]
+
+
+def _class_names(name: str, spec: TorchvisionSet, opened: Sequence[Any]) -> tuple[str, ...]:
+    # older versions of torchvision number the flowers
+    lists = {tuple(getattr(source, "classes", map(str, range(1, spec.classes + 1)))) for source in opened}
+    if len(lists) > 1:
+        raise UnreadableFile(f"the parts {', '.join(spec.parts)} of {name} list different classes; fetch it anew")
+    return lists.pop()
 
 
 def meta_dataset_splits(name: str, class_names: Sequence[str]) -> dict[str, list[str]]:
