@@ -9,7 +9,7 @@ from fewshot.datasets import DatasetInfo, describe_dataset, list_datasets, load_
 from fewshot.datasets.catalogue import _DATASETS
 from fewshot.errors import FewshotWarning, InvalidInput, SplitError, UnknownName
 
-EMBEDDED = {"digits", "glyphs", "openmoji"}
+EMBEDDED = {"digits", "glyphs", "glyphs-small", "openmoji", "openmoji-small"}
 LOCAL = {"omniglot", "cifar-fs", "fc100", "caltech101", "grocery-store", "mnist-usps"}
 DOWNLOADS = {"flowers-102", "oxford-pets", "fgvc-aircraft", "dtd", "eurosat", "food-101", "stanford-cars", "sun397"}
 
