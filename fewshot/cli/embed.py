@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from fewshot.cli.arguments import load_images, parse_layers
 from fewshot.cli.output import json_option, print_facts, print_json, told_warnings
 
 
@@ -45,12 +46,10 @@ def embed(
       fewshot embed digits --backbone timm:resnet18 --out digits.table
     """
     from fewshot.backbones import create_backbone
-    from fewshot.datasets import load_dataset
     from fewshot.embeddings import embed as extract
 
     with told_warnings():
-        name = images if not Path(images).exists() else f"folder:{images}"
-        dataset = load_dataset(name, split=split, **({"skip_broken": True} if skip_broken and name != images else {}))
+        dataset = load_images(images, split, skip_broken=skip_broken)
         backbone = create_backbone(backbone_name, device=device, precision=precision, layers=parse_layers(layers))
         count = "auto" if workers is None else workers
         table = extract(backbone, dataset, batch_size=batch_size, workers=count, skip_broken=skip_broken)
@@ -64,10 +63,3 @@ def embed(
         "fingerprint": table.fingerprint,
     }
     print_json(facts) if as_json else print_facts(facts)
-
-
-def parse_layers(text: str | None) -> list[str | int] | None:
-    """`2,-1` or `layer3,layer4`: numbers are indices, the rest are names."""
-    if text is None:
-        return None
-    return [int(part) if part.lstrip("-").isdigit() else part for part in text.split(",")]

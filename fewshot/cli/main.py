@@ -52,7 +52,7 @@ class LazyCommands(click.Group):
             raise Refused(str(error)) from error
 
 
-@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="fewshot")
 def main() -> None:
     """Few-shot and zero-shot learning: from a few images to an honest number.
