@@ -8,7 +8,7 @@ _EPS = 1e-12
 def squared_distance(left: Tensor, right: Tensor) -> Tensor:
     """Squared Euclidean distances (T, L, R) between left (T, L, D) and right (T, R, D); never below zero."""
     squares = _norm(left).square()[..., None] + _norm(right).square()[..., None, :]
-    return (squares - 2 * left @ right.mT).clamp(min=0)
+    return (squares - 2 * (left @ right.mT)).clamp(min=0)
 
 
 def cosine_similarity(left: Tensor, right: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Learners by name."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, TypeVar
 
 from fewshot.errors import InvalidInput
@@ -29,11 +30,11 @@ def create_learner(name: str, **settings: Any) -> Learner:
     Raises `UnknownName` with the nearest names, and `InvalidInput` for a setting it lacks or a value it cannot take.
     """
     learner = _LEARNERS[name]
-    defaults = learner().facts()["settings"]
-    unknown = [setting for setting in settings if setting not in defaults]
-    if unknown:
-        known = ", ".join(f"{setting}={value!r}" for setting, value in defaults.items()) or "none"
-        raise InvalidInput(f"{name} has no setting {unknown[0]!r}; its settings and defaults: {known}")
+    defaults = _defaults(learner)
+    for setting in settings:
+        if setting not in defaults:
+            known = ", ".join(f"{key}={value!r}" for key, value in defaults.items()) or "none"
+            raise InvalidInput(f"{name} has no setting {setting!r}; its settings and defaults: {known}")
     return learner(**settings)
 
 
@@ -42,8 +43,13 @@ def list_learners(pattern: str = "*") -> list[str]:
     return _LEARNERS.names(pattern)
 
 
-def describe_learner(name: str) -> dict[str, Any]:
-    """What the learner called `name` is: a summary, its paper, default settings and assumptions, ready for JSON."""
-    learner = create_learner(name)
-    summary = (type(learner).__doc__ or "").strip().split("\n\n")[0]
-    return {"summary": " ".join(summary.split()), **learner.facts()}
+def describe_learner(learner: str | Learner) -> dict[str, Any]:
+    """What a learner is, ready for JSON: a summary, paper, settings, their defaults, and what it assumes."""
+    if isinstance(learner, str):
+        learner = create_learner(learner)
+    summary = (type(learner).__doc__ or "").split("\n\n")[0]
+    return {"summary": " ".join(summary.split()), **learner.facts(), "defaults": _defaults(type(learner))}
+
+
+def _defaults(learner: type[Learner]) -> dict[str, Any]:
+    return {setting.name: setting.default for setting in fields(learner)}

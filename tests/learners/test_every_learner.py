@@ -1,0 +1,251 @@
+"""What every registered learner must do; a new one is tested here as soon as it is registered."""
+
+import pytest
+import torch
+
+from fewshot.errors import InvalidInput
+from fewshot.learners import Head, Learner, create_learner, describe_learner, list_learners
+
+VARIANTS = [
+    ("simpleshot", {"transform": "UN"}),
+    ("simpleshot", {"transform": "L2N"}),
+    ("prototypical", {"metric": "cosine"}),
+    ("nearest-neighbour", {"metric": "cosine"}),
+    ("ridge", {"bias": False}),
+    ("logistic", {"normalize": False, "C": 0.1}),
+]
+CASES = [(name, {}) for name in list_learners()] + VARIANTS
+
+
+@pytest.fixture(params=CASES, ids=lambda case: "-".join([case[0], *map(str, case[1].values())]))
+def learner(request) -> Learner:
+    name, settings = request.param
+    return create_learner(name, **settings)
+
+
+def logits_of(learner, tasks, **changes):
+    part = {name: changes.get(name, getattr(tasks, name)) for name in ("support", "labels", "ways", "query")}
+    return learner.fit(part["support"], part["labels"], part["ways"], tasks.base)(part["query"])
+
+
+def assert_same(found, expected, tolerance=1e-4):
+    torch.testing.assert_close(found.softmax(-1), expected.softmax(-1), atol=tolerance, rtol=0)
+
+
+def test_classifies_what_is_easy(learner, make_tasks):
+    tasks = make_tasks(tasks=20, dim=64, spread=0.1)
+    predicted = logits_of(learner, tasks).argmax(-1)
+    assert (predicted == tasks.query_labels).float().mean() > 0.98
+
+
+def test_logits_have_the_promised_form(learner, make_tasks):
+    tasks = make_tasks()
+    logits = logits_of(learner, tasks)
+    assert logits.shape == (4, 20, 5)
+    assert logits.dtype == torch.float32
+    assert not logits.requires_grad
+
+
+def test_double_precision_stays_double(learner, make_tasks):
+    tasks = make_tasks()
+    logits = logits_of(learner, tasks, support=tasks.support.double(), query=tasks.query.double())
+    assert logits.dtype == torch.float64
+    assert_same(logits.float(), logits_of(learner, tasks))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_raised_to_float32(learner, make_tasks, dtype):
+    tasks = make_tasks()
+    support, query = tasks.support.to(dtype), tasks.query.to(dtype)
+    logits = logits_of(learner, tasks, support=support, query=query)
+    assert logits.dtype == torch.float32
+    torch.testing.assert_close(logits, logits_of(learner, tasks, support=support.float(), query=query.float()))
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_constant_features_give_no_nan(learner, make_tasks, value):
+    tasks = make_tasks()
+    logits = logits_of(learner, tasks, support=torch.full((4, 15, 16), value), query=torch.full((4, 20, 16), value))
+    assert logits.isfinite().all()
+    assert_same(logits, torch.zeros_like(logits), 0.05)
+
+
+def test_zero_vectors_among_others_give_no_nan(learner, make_tasks):
+    tasks = make_tasks()
+    support, query = tasks.support.clone(), tasks.query.clone()
+    support[:, 0], query[:, 0] = 0, 0
+    assert logits_of(learner, tasks, support=support, query=query).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"dim": 1},
+        {"dim": 3},
+        {"shots": 1},
+        {"ways": 1},
+        {"queries": 1, "ways": 1, "shots": 1},
+        {"ways": 100, "shots": 1, "queries": 1},
+    ],
+    ids=str,
+)
+def test_unusual_shapes(learner, make_tasks, shape):
+    tasks = make_tasks(**shape)
+    logits = logits_of(learner, tasks)
+    assert logits.isfinite().all()
+    assert logits.shape == (*tasks.query_labels.shape, tasks.ways)
+
+
+def test_a_task_alone_is_the_task_in_a_batch(learner, make_tasks):
+    tasks = make_tasks()
+    together = logits_of(learner, tasks)
+    for task in range(len(together)):
+        part = slice(task, task + 1)
+        alone = logits_of(
+            learner, tasks, support=tasks.support[part], labels=tasks.labels[part], query=tasks.query[part]
+        )
+        assert_same(alone[0], together[task])
+
+
+def test_a_padded_task_is_the_task_alone(learner, make_tasks):
+    big, small = make_tasks(tasks=1), make_tasks(tasks=1, ways=3, shots=2, queries=3, seed=1)
+    support, query = torch.full((2, 15, 16), torch.nan), torch.full((2, 20, 16), torch.nan)
+    labels, mask = torch.full((2, 15), -1), torch.zeros(2, 20, dtype=torch.bool)
+    for row, task in enumerate((big, small)):
+        support[row, : task.support.shape[1]] = task.support[0]
+        labels[row, : task.support.shape[1]] = task.labels[0]
+        query[row, : task.query.shape[1]] = task.query[0]
+        mask[row, : task.query.shape[1]] = True
+    padded = learner.fit(support, labels, torch.tensor([5, 3]), big.base)(query, mask)
+    assert_same(padded[0], learner.fit(big.support, big.labels, 5, big.base)(big.query)[0])
+    assert (padded[1, :, 3:] == -torch.inf).all()
+    assert_same(padded[1, :9, :3], learner.fit(small.support, small.labels, 3, big.base)(small.query)[0])
+
+
+def test_order_of_support_does_not_matter(learner, make_tasks):
+    tasks = make_tasks()
+    order = torch.randperm(15)
+    assert_same(
+        logits_of(learner, tasks, support=tasks.support[:, order], labels=tasks.labels[:, order]),
+        logits_of(learner, tasks),
+    )
+
+
+def test_order_of_queries_does_not_matter(learner, make_tasks):
+    tasks = make_tasks()
+    order = torch.randperm(20)
+    assert_same(logits_of(learner, tasks, query=tasks.query[:, order]), logits_of(learner, tasks)[:, order])
+
+
+def test_order_of_classes_does_not_matter(learner, make_tasks):
+    tasks = make_tasks()
+    order = torch.tensor([3, 0, 4, 1, 2])
+    assert_same(logits_of(learner, tasks, labels=order[tasks.labels])[..., order], logits_of(learner, tasks))
+
+
+def test_fitting_and_scoring_change_neither_input_nor_head(learner, make_tasks):
+    tasks = make_tasks()
+    support, query = tasks.support.clone(), tasks.query.clone()
+    head = learner.fit(support, tasks.labels, 5, tasks.base)
+    first = head(query)
+    assert torch.equal(head(query), first)
+    assert torch.equal(support, tasks.support)
+    assert torch.equal(query, tasks.query)
+
+
+def test_head_is_made_again_from_its_state_dict(learner, make_tasks):
+    tasks = make_tasks()
+    head = learner.fit(tasks.support, tasks.labels, 5, tasks.base)
+    again = Head(learner, head.state_dict())
+    assert torch.equal(again(tasks.query), head(tasks.query))
+
+
+def test_head_moves_whole(learner, make_tasks):
+    tasks = make_tasks()
+    head = learner.fit(tasks.support, tasks.labels, 5, tasks.base)
+    expected = head(tasks.query)
+    moved = head.to(torch.float64)
+    assert moved(tasks.query).dtype == torch.float64
+    assert_same(moved(tasks.query).float(), expected)
+    assert all(tensor.device.type == "meta" for tensor in head.to("meta").state_dict().values())
+
+
+@pytest.mark.gpu
+def test_gpu_gives_the_same(learner, make_tasks):
+    tasks = make_tasks()
+    head = learner.fit(tasks.support.cuda(), tasks.labels.cuda(), 5, tasks.base)
+    assert_same(head(tasks.query.cuda()).cpu(), logits_of(learner, tasks))
+    assert_same(head.cpu()(tasks.query), logits_of(learner, tasks))
+
+
+@pytest.mark.parametrize(
+    ("support", "message"),
+    [
+        (torch.rand(15, 16), r"support must be \(tasks, samples, dim\).*shape \(15, 16\).*features\[None\]"),
+        (torch.rand(4, 15, 0), "none of them zero"),
+        (torch.ones(4, 15, 16, dtype=torch.int64), "floating-point features, found int64"),
+        (torch.full((4, 15, 16), torch.nan), "support of task 0 holds NaN"),
+        (torch.rand(4, 14, 16), r"labels must be integers of shape \(4, 14\), found int64 of shape \(4, 15\)"),
+    ],
+)
+def test_a_bad_support_is_refused(learner, make_tasks, support, message):
+    with pytest.raises(InvalidInput, match=message):
+        logits_of(learner, make_tasks(), support=support)
+
+
+def test_bad_labels_are_refused(learner, make_tasks):
+    tasks = make_tasks()
+    with pytest.raises(InvalidInput, match="labels must be integers"):
+        logits_of(learner, tasks, labels=tasks.labels.float())
+    wrong = tasks.labels.clone()
+    wrong[2, 7] = 5
+    with pytest.raises(InvalidInput, match="label 5 in the support of task 2 is outside 0 to 4"):
+        logits_of(learner, tasks, labels=wrong)
+    wrong[2, 7] = -2
+    with pytest.raises(InvalidInput, match="label -2 in the support of task 2"):
+        logits_of(learner, tasks, labels=wrong)
+    with pytest.raises(InvalidInput, match="class 3 of task 0 has no support sample; each of its 5 classes"):
+        logits_of(learner, tasks, labels=torch.where(tasks.labels == 3, 2, tasks.labels))
+    with pytest.raises(InvalidInput, match="class 5 of task 1 has no support sample"):
+        logits_of(learner, tasks, ways=torch.tensor([5, 6, 5, 5]))
+
+
+@pytest.mark.parametrize("ways", [0, 2.5, torch.tensor([5, 5])])
+def test_bad_ways_are_refused(learner, make_tasks, ways):
+    with pytest.raises(InvalidInput, match="ways must be a whole number above zero, or one for each of 4 tasks"):
+        logits_of(learner, make_tasks(), ways=ways)
+
+
+def test_bad_queries_are_refused(learner, make_tasks):
+    tasks = make_tasks()
+    head = learner.fit(tasks.support, tasks.labels, 5, tasks.base)
+    with pytest.raises(InvalidInput, match="query must be"):
+        head(tasks.query[0])
+    with pytest.raises(InvalidInput, match=r"4 tasks of 16 dimensions; query of shape \(3, 20, 16\)"):
+        head(tasks.query[:3])
+    with pytest.raises(InvalidInput, match="4 tasks of 16 dimensions"):
+        head(tasks.query[..., :8])
+    with pytest.raises(InvalidInput, match=r"mask must be bool of shape \(4, 20\)"):
+        head(tasks.query, torch.ones(4, 20))
+    for value in (torch.nan, torch.inf):
+        broken = tasks.query.clone()
+        broken[1, 2, 3] = value
+        with pytest.raises(InvalidInput, match="queries of task 1 hold NaN or infinite"):
+            head(broken)
+
+
+def test_a_missing_base_mean_is_told(learner, make_tasks):
+    tasks = make_tasks()
+    if not learner.needs_base_mean:
+        learner.fit(tasks.support, tasks.labels, 5)
+        return
+    with pytest.raises(InvalidInput, match="pass base=BaseStatistics"):
+        learner.fit(tasks.support, tasks.labels, 5)
+
+
+def test_it_describes_itself(learner):
+    facts = describe_learner(learner)
+    assert facts["paper"]
+    assert facts["summary"]
+    assert facts["settings"].keys() == facts["defaults"].keys()
+    assert create_learner(facts["name"], **facts["settings"]) == learner
