@@ -80,10 +80,13 @@ def leave_out_small(
     if remaining < least:
         needs = " and ".join(f"{needed} {unit}" for _, needed, unit in asks)
         reason = f"; too small: {listed}" if small else ""
-        raise SamplingError(f"{least} {kind} with {needs} are needed, {remaining} found{reason}; ask for less")
+        raise SamplingError(
+            f"too few {kind} with {needs}: {least} needed, {remaining} found{reason}; ask for fewer ways or items"
+        )
+    told = f"too small, {len(small)} of {len(large)} {kind}: {listed}"
     if small and strict:
-        raise SamplingError(f"{len(small)} {kind} are too small: {listed}; pass strict=False to leave them out")
+        raise SamplingError(f"{told}; pass strict=False to leave out what is too small")
     if small:
         # the frames: here, a method of the sampler, __post_init__, __init__, the caller
-        warnings.warn(f"left out {len(small)} {kind} that are too small: {listed}", FewshotWarning, stacklevel=5)
+        warnings.warn(f"left out, {told}", FewshotWarning, stacklevel=5)
     return large

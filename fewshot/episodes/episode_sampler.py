@@ -83,8 +83,6 @@ class EpisodeSampler(Sampler):
         given = [value is not None for value in (self.domains, self.support_domain, self.query_domain)]
         if any(given) and not all(given):
             raise InvalidInput("domains, support_domain and query_domain must be given together, found some of them")
-        if all(given) and self.support_domain == self.query_domain:
-            raise InvalidInput(f"support_domain and query_domain must differ, found {self.support_domain!r} for both")
         if self.class_distance is not None and (self.groups is not None or self.ways == "all"):
             raise InvalidInput('class_distance chooses classes over all groups; drop groups and ways="all"')
         checks.positive("nearness", self.nearness)
@@ -98,6 +96,8 @@ class EpisodeSampler(Sampler):
         else:
             codes = checks.codes("domains", self.domains, len(self.labels))
             here, there = (checks.domain_code(d, self.domains) for d in (self.support_domain, self.query_domain))
+            if here == there:
+                raise InvalidInput(f"support_domain and query_domain must differ, found {here} for both")
             self._support_pool = Pool(self._codes, count, codes == here)
             self._query_pool = Pool(self._codes, count, codes == there)
             asks = [

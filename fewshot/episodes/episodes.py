@@ -49,6 +49,8 @@ class Episodes:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if (self.unlabelled is None) != (self.unlabelled_labels is None):
+            raise InvalidInput("unlabelled and unlabelled_labels must be given together; found only one of them")
         for name, tensor in self._tensors().items():
             if tensor.dtype != torch.int64 or tensor.ndim != 2 or len(tensor) != len(self.support):
                 raise InvalidInput(
@@ -61,8 +63,6 @@ class Episodes:
                     f"{name} and {name}_labels must have one shape, "
                     f"found {tuple(items.shape)} and {tuple(labels.shape)}"
                 )
-        if (self.unlabelled is None) != (self.unlabelled_labels is None):
-            raise InvalidInput("unlabelled and unlabelled_labels must be given together; found only one of them")
 
     def __len__(self) -> int:
         return len(self.support)

@@ -60,7 +60,8 @@ class MetaDatasetSampler(Sampler):
         keep = checks.leave_out_small("classes", asks, self.min_ways, self._names, self.strict)
         self._keep_classes(keep, self.min_ways)
         self._widest = min(self.max_ways, int(self._class_pool.sizes.max()))
-        self._items_a_task = self.max_support + self._widest * self.max_query
+        self._most_support = min(self.max_support, self._widest * self.max_contribution)
+        self._items_a_task = self._most_support + self._widest * self.max_query
 
     def _draw(self, random: Randomness) -> dict[str, Tensor]:
         group = self._choose_group(random)
@@ -69,7 +70,7 @@ class MetaDatasetSampler(Sampler):
         classes = self._choose_classes(random, group, ways)
         shots, queries = self._counts(random, classes)
         support, query = self._items.deal(random, "items", classes, shots, queries)
-        drawn = pack("support", support, self.max_support) | pack("query", query, self._widest * self.max_query)
+        drawn = pack("support", support, self._most_support) | pack("query", query, self._widest * self.max_query)
         return drawn | {"classes": self._labels_of(classes, self._widest)}
 
     def _counts(self, random: Randomness, classes: Tensor) -> tuple[Tensor, Tensor]:

@@ -109,4 +109,6 @@ class Sampler:
 
 def _plain(value: Any) -> Any:
     value = getattr(value, "codes", value)
-    return value if value is None or isinstance(value, int | float | str) else fingerprint(torch.as_tensor(value).cpu())
+    if value is None or isinstance(value, int | float | str | tuple):
+        return value
+    return fingerprint(torch.as_tensor(value).cpu())
