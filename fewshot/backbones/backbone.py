@@ -19,6 +19,7 @@ class Backbone:
     same. `fingerprint` names what the features depend on: architecture, content of the weights, preprocessing,
     precision and layers. `head` maps features to the logits of the pretraining classes where the weights come with
     one, and `joint` is the whole image-text model where the backbone is one half of it.
+    Only one thread at a time may call it.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Backbone:
         self.fingerprint = fingerprint
         self.preprocess, self.image_size = network.preprocess, network.preprocess.image_size
         self.weights, self.joint = network.weights, network.joint
-        self.head = network.head and network.head.to(device).requires_grad_(False)
+        self.head = network.head.to(device).requires_grad_(False) if network.head and layers is None else None
         self.parameters = sum(parameter.numel() for parameter in network.module.parameters())
         self._layer_names = list(network.intermediates or stage_names(network.module))
         self._module: nn.Module | None = module.to(memory_format=torch.channels_last).to(device).requires_grad_(False)

@@ -50,7 +50,7 @@ def create_backbone(
     device = choose_device(device)
     precision = choose_precision(precision, device)
     chosen = tuple(layers) if isinstance(layers, Sequence) and not isinstance(layers, str) else layers
-    key = (name, _state_of(path), device, precision, chosen, pretrained or seed, blend, optimize)
+    key = (name, _state_of(path), device, precision, chosen, None if pretrained else seed, blend, optimize)
     with _lock:
         if key not in _loaded or _loaded[key].released:
             with torch.random.fork_rng(devices=[]):

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from fewshot.backbones.network import Network
 from fewshot.backbones.weights import Origin
-from fewshot.errors import MissingPackage, UnknownName
+from fewshot.errors import InvalidInput, MissingPackage, UnknownName
 from fewshot.registry import Registry
 
 Build = Callable[[bool], Network]
@@ -42,10 +42,17 @@ def list_backbones(pattern: str = "*", tags: bool = False) -> list[str]:
 
 
 def split_name(name: str, weights: str | Path | None = None) -> tuple[str, Path | None]:
-    """The name without its file, and the file given in it or beside it."""
-    name, _, path = name.removeprefix("file:").partition("@")
+    """The name without its file, and the file given in it or beside it.
+
+    Raises `InvalidInput` for a `file:` that does not say for which model it is.
+    """
+    model, _, path = name.removeprefix("file:").partition("@")
     given = path or weights
-    return name, Path(given) if given else None
+    if name.startswith("file:") and (not given or ":" not in model):
+        raise InvalidInput(
+            f"{name!r} must name a model and a file: file:SOURCE:MODEL@PATH, as file:timm:resnet18@my.pth"
+        )
+    return model, Path(given) if given else None
 
 
 def build_network(name: str, pretrained: bool) -> Network:

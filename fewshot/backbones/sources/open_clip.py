@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from fewshot.backbones.network import Network, Preprocessing
 from fewshot.backbones.weights import Origin, fetching, hub_file
 from fewshot.errors import MissingPackage, MissingWeights, UnknownName
+from fewshot.files import read_json
+from fewshot.fingerprint import fingerprint
 
 try:
     import open_clip
@@ -46,33 +48,14 @@ def names(tags: bool = False) -> list[str]:
 def build(model: str, pretrained: bool) -> Network:
     """The image tower; raises `MissingWeights` if weights are asked for and cannot be had."""
     found = origin(model)
-    architecture, tag = _split(model)
-    options: dict[str, Any] = {}
-    if pretrained and found is None:
-        tags = open_clip.list_pretrained_tags_by_model(architecture)
-        raise MissingWeights(
-            f"open_clip:{model} names no weights, and open_clip has no default ones; add a tag to the name (known: "
-            f"{', '.join(tags[:6]) or 'none'}), pass weights=PATH, or pass pretrained=False for random weights"
-        )
-    if pretrained and found is not None and not architecture.startswith("local-dir:"):
-        config = open_clip.get_pretrained_cfg(architecture, tag)
-        with fetching(f"open_clip:{model}", found):
-            options["pretrained"] = str(found.path if found.here else download_pretrained(config))
-        options["force_quick_gelu"] = config.get("quick_gelu", False)  # open_clip only warns where it disagrees
-        options["force_preprocess_cfg"] = {key: config[key] for key in _TRANSFORM if key in config}
-    joint = open_clip.create_model(
-        architecture,
-        load_weights=pretrained,
-        require_pretrained=pretrained,
-        pretrained_image=False,
-        pretrained_text=False,
-        **options,
-    )
+    architecture, _ = _split(model)
+    options = _load_options(model, found) if pretrained else {"load_weights": False}
+    joint = open_clip.create_model(architecture, pretrained_image=False, pretrained_text=False, **options)
     return Network(
         module=ImageTower(joint).eval(),
         preprocess=_preprocessing(joint),
         weights=found.name if pretrained and found else "random",
-        architecture=f"open_clip:{architecture}",
+        architecture=_architecture(architecture, options.get("force_quick_gelu", False)),
         joint=joint.eval(),
     )
 
@@ -99,6 +82,40 @@ def origin(model: str) -> Origin | None:
         hub_id, _, file = config["hf_hub"].rpartition("/")
         return Origin(tag, f"https://huggingface.co/{hub_id}", hub_file(hub_id, (file,) if file else _FILES))
     return Origin(tag, config["url"], Path("~/.cache/clip").expanduser() / config["url"].rsplit("/")[-1])
+
+
+def _load_options(model: str, found: Origin | None) -> dict[str, Any]:
+    """What open_clip must be told to load the weights just as their tag says."""
+    architecture, tag = _split(model)
+    if found is None:
+        tags = open_clip.list_pretrained_tags_by_model(architecture)
+        raise MissingWeights(
+            f"open_clip:{model} names no weights, and open_clip has no default ones; add a tag to the name (known: "
+            f"{', '.join(tags[:6]) or 'none'}), pass weights=PATH, or pass pretrained=False for random weights"
+        )
+    if not tag:
+        if not found.here:
+            raise MissingWeights(
+                f"the folder {found.address} has no weights file; put one there: {' or '.join(_FILES)}"
+            )
+        return {"require_pretrained": True}
+    config = open_clip.get_pretrained_cfg(architecture, tag)
+    with fetching(f"open_clip:{model}", found):
+        path = found.path if found.here else download_pretrained(config)
+    return {
+        "pretrained": str(path),
+        "require_pretrained": True,
+        "force_quick_gelu": config.get("quick_gelu", False),  # open_clip only warns where the model disagrees
+        "force_preprocess_cfg": {key: config[key] for key in _TRANSFORM if key in config},
+    }
+
+
+def _architecture(name: str, quick_gelu: bool) -> str:
+    """What the fingerprint counts: the same for a folder wherever it lies, another with another activation."""
+    if name.startswith("local-dir:"):
+        config = read_json(Path(name.removeprefix("local-dir:")) / "open_clip_config.json")
+        return f"open_clip:{fingerprint(config['model_cfg'])}"
+    return f"open_clip:{name}{'-quickgelu' if quick_gelu and not name.endswith('-quickgelu') else ''}"
 
 
 def _split(model: str) -> tuple[str, str]:
