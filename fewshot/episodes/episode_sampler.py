@@ -16,7 +16,7 @@ from fewshot.episodes.sampler import Sampler
 from fewshot.errors import InvalidInput
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpisodeSampler(Sampler):
     """Tasks of `ways` classes, with `shots` support and `queries` query items a class.
 
@@ -29,7 +29,7 @@ class EpisodeSampler(Sampler):
         queries of a task are then split at random among its classes, and a class may get none. What a class cannot
         give goes to the others, see `imbalanced_counts`.
     unlabelled: further items of each class, for semi-supervised learners (Ren et al. 2018).
-    distractors: classes beside the task's own whose items are among the unlabelled ones.
+    distractors: classes beside the task's own, large enough as well, whose items are among the unlabelled ones.
     groups: a code for each item, or a `Grouping`: all classes of a task come from one group, drawn uniformly among
         those with enough classes (an alphabet of Omniglot, say).
     domains, support_domain, query_domain: a code for each item, or a `Grouping`, and the two domains by code or name:
@@ -120,20 +120,20 @@ class EpisodeSampler(Sampler):
             query, unlabelled = self._query_pool.deal(random, "query items", classes, queries, extra)
         drawn = pack("support", support, self._widest * self.shots) | pack("query", query, self._widest * self.queries)
         if self.unlabelled:
-            width = classes.shape[1] * self.unlabelled
+            width = (self._widest + self.distractors) * self.unlabelled
             drawn |= pack("unlabelled", unlabelled, width, ways=self._widest)
         return drawn | {"classes": self._labels_of(classes[:, : self._widest], self._widest)}
 
     def _draw_classes(self, random: Randomness) -> Tensor:
         """The task's classes and then its distractor classes, (T, ways + distractors), -1 pads."""
         if self._distance is not None:
-            wanted = self._widest + self.distractors
-            return near_classes(random, self._distance, self._class_pool.members, wanted, self.nearness)
+            count = self._widest + self.distractors
+            return near_classes(random, self._distance, self._class_pool.members, count, self.nearness)
         group = self._choose_group(random)
-        size = self._class_pool.sizes[group]
-        return self._choose_classes(
-            random, group, size if self.ways == "all" else torch.full_like(size, self._widest + self.distractors)
-        )
+        counts = self._class_pool.sizes[group]
+        if self.ways != "all":
+            counts = torch.full_like(counts, self._widest + self.distractors)
+        return self._choose_classes(random, group, counts)
 
     def _query_counts(self, random: Randomness, classes: Tensor, own: Tensor) -> Tensor:
         """How many queries each class gives, (T, R)."""

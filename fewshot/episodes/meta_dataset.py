@@ -14,7 +14,7 @@ from fewshot.episodes.sampler import Sampler
 from fewshot.errors import InvalidInput
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class MetaDatasetSampler(Sampler):
     """Tasks of unequal ways and shots (Triantafillou et al. 2020, Meta-Dataset, section 3.2).
 

@@ -1,6 +1,6 @@
 """What all samplers share: labels, groups and classes at the door, and drawing many tasks chunk by chunk."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
@@ -18,7 +18,7 @@ from fewshot.fingerprint import fingerprint
 CHUNK_ITEMS = 2**17  # items drawn at once: bounds the working memory to tens of MB, and suits the cache
 
 
-class Sampler:
+class Sampler(ABC):
     """Draws episodes from the labels of a table. A subclass is a dataclass with these fields and a `_draw`.
 
     Task t depends on the arguments and t alone: `sample(600)[:100]` equals `sample(100)`, and the processes of a
@@ -50,6 +50,10 @@ class Sampler:
         values = {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
         del values["class_names"], values["strict"]
         return {"sampler": type(self).__name__} | {name: _plain(value) for name, value in values.items()}
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}={value!r}" for name, value in self.settings.items() if value is not None)
+        return f"<{told.removeprefix('sampler=')}>"
 
     @abstractmethod
     def _draw(self, random: Randomness) -> dict[str, Tensor]:
@@ -109,6 +113,6 @@ class Sampler:
 
 def _plain(value: Any) -> Any:
     value = getattr(value, "codes", value)
-    if value is None or isinstance(value, int | float | str | tuple):
-        return value
-    return fingerprint(torch.as_tensor(value).cpu())
+    if isinstance(value, tuple):
+        return list(value)
+    return value if value is None or isinstance(value, int | float | str) else fingerprint(torch.as_tensor(value).cpu())

@@ -46,6 +46,9 @@ class ClassCounts:
                 raise InvalidInput(f"{name} must lie in [0, {classes.shape[1]} ways), found others")
         actual = classes.gather(1, labels.clamp(min=0))[counted].cpu()
         guessed = classes.gather(1, predictions.clamp(min=0))[counted].cpu()
+        for name, values in (("predictions", guessed), ("labels", actual)):
+            if bool((values < 0).any()):
+                raise InvalidInput(f"{name} hold a class that its task did not draw (padding of `classes`)")
         self.right += actual[actual == guessed].bincount(minlength=len(self.right))
         self.predicted += guessed.bincount(minlength=len(self.right))
         self.queries += actual.bincount(minlength=len(self.right))

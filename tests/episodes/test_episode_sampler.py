@@ -23,6 +23,7 @@ VARIATIONS = {
     "groups": {"groups": GROUPS, "ways": 3},
     "all of a group": {"groups": GROUPS, "ways": "all"},
     "cross-domain": {"domains": DOMAINS, "support_domain": "photo", "query_domain": 1, "queries": 5, "unlabelled": 2},
+    "all of unequal groups": {"groups": (LABELS > 4).long(), "ways": "all", "unlabelled": 1, "query_imbalance": 2.0},
     "near": {"class_distance": DISTANCE, "unlabelled": 1, "distractors": 1},
 }
 PINNED = {
@@ -326,6 +327,28 @@ def test_refuses(arguments, error, message):
 def test_sample_refuses(arguments, message):
     with pytest.raises(InvalidInput, match=message):
         EpisodeSampler(LABELS).sample(*arguments)
+
+
+def test_ten_thousand_tasks_are_drawn_in_chunks_of_bounded_size(monkeypatch):
+    sampler, seen = EpisodeSampler(LABELS), []
+    draw = sampler._draw
+
+    def spy(random):
+        seen.append(len(random.tasks))
+        return draw(random)
+
+    monkeypatch.setattr(sampler, "_draw", spy)
+    episodes = sampler.sample(10_000)
+    assert sum(seen) == len(episodes) == 10_000
+    assert max(seen) * 80 <= sampler_module.CHUNK_ITEMS
+    held = sum(tensor.untyped_storage().nbytes() for tensor in episodes._tensors().values())
+    assert held == 10_000 * (2 * 5 + 2 * 75 + 5) * 8
+
+
+def test_repr_tells_the_arguments():
+    told = repr(EpisodeSampler(LABELS, ways=4, groups=GROUPS))
+    assert told.startswith("<'EpisodeSampler', labels='")
+    assert "ways=4, shots=1, queries=15, seed=0" in told
 
 
 def test_labels_may_be_a_list_or_an_array():

@@ -112,7 +112,7 @@ def test_constants_are_arguments():
     assert sampler.sample(300).support.shape == (300, 120)
     steady = MetaDatasetSampler(LABELS, shot_noise=(1.0, 1.0), max_query=2).sample(20)
     assert int(max(counts_of(steady.query_labels[0], 12))) <= 2
-    assert steady.settings["shot_noise"] == (1.0, 1.0)
+    assert steady.settings["shot_noise"] == [1.0, 1.0]
 
 
 def test_trim_narrows_a_slice():
