@@ -36,8 +36,7 @@ def build(model: str, pretrained: bool) -> Network:
         with fetching(f"torchvision:{model}", origin(model)):
             net = models.get_model(architecture, weights=weights)
     else:
-        quick = {"init_weights": False} if architecture in ("googlenet", "inception_v3") else {}
-        net = models.get_model(architecture, weights=None, **quick)
+        net = models.get_model(architecture, weights=None, **_shape(architecture, weights))
     for name in _AUXILIARY:
         if hasattr(net, name):
             setattr(net, name, None)
@@ -73,6 +72,13 @@ def _weights(model: str) -> Any:
         tagged = [f"torchvision:{architecture}/{name}" for name in known.__members__]
         raise UnknownName("backbone", f"torchvision:{model}", tagged)
     return known[tag or "DEFAULT"]
+
+
+def _shape(architecture: str, weights: Any) -> dict[str, Any]:
+    """What must be said to build the network that the weights would fit, without them."""
+    if architecture.startswith("vit_"):
+        return {"image_size": weights.meta["min_size"][0]}
+    return {"init_weights": False} if architecture in ("googlenet", "inception_v3") else {}
 
 
 def _classifier(net: nn.Module, classes: int) -> tuple[str, nn.Module]:

@@ -167,3 +167,8 @@ def test_a_tag_brings_its_activation_and_its_preprocessing(tiny_clip, tmp_path, 
     bare = create_backbone(tiny_clip, weights=tmp_path / "a.pt", precision="float32", device="cpu")
     assert not torch.allclose(bare(images), tagged(images))
     assert bare.fingerprint != tagged.fingerprint
+
+
+def test_the_size_of_the_images_is_that_of_the_tag():
+    assert describe_backbone("torchvision:vit_b_16")["image_size"] == 224
+    assert describe_backbone("torchvision:vit_b_16/IMAGENET1K_SWAG_E2E_V1")["image_size"] == 384
