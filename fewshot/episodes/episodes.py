@@ -105,6 +105,8 @@ class Episodes:
             lowest = DISTRACTOR if name == "unlabelled" else 0
             fair = (within >= lowest) & (within < self.ways) & (within != -1) & (items >= 0)
             self._refuse(~(fair | ((items == -1) & (within == -1))), f"{name} holds an item or label out of range")
+        drawn = self.classes.sort(dim=1).values
+        self._refuse((drawn[:, 1:] == drawn[:, :-1]) & (drawn[:, 1:] >= 0), "a class is drawn twice")
         every = torch.cat([items for _, items, _ in self._parts()], dim=1).sort(dim=1).values
         self._refuse((every[:, 1:] == every[:, :-1]) & (every[:, 1:] >= 0), "an item is in two places")
         if labels is None:

@@ -97,7 +97,7 @@ def test_load_refuses_what_is_missing_cut_or_foreign(episodes, tmp_path):
     with pytest.raises(UnreadableFile, match="damaged"):
         Episodes.load(path)
     save_file({name: tensor * 0 for name, tensor in build()._tensors().items()}, path, metadata=header)
-    with pytest.raises(UnreadableFile, match="an item is in two places"):
+    with pytest.raises(UnreadableFile, match="a class is drawn twice"):
         Episodes.load(path)
 
 
@@ -134,6 +134,7 @@ def test_construction_refuses(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"classes": [[5, 5]]}, "task 0: a class is drawn twice; 1 of 1 tasks"),
         ({"query": [[1, 0]]}, "task 0: an item is in two places; 1 of 1 tasks"),
         ({"support_labels": [[0, 2]]}, "support holds an item or label out of range"),
         ({"support_labels": [[0, -2]]}, "support holds an item or label out of range"),
