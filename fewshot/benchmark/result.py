@@ -58,7 +58,7 @@ class Result:
     def backbone_label(self) -> str:
         """The backbone's name, with `random` where its weights are."""
         name = self.backbone["name"]
-        return name if self.backbone.get("pretrained", True) else f"{name} (random)"
+        return f"{name} (random)" if self.backbone.get("weights") == "random" else name
 
     def save(self, path: str | Path) -> None:
         """Write the result as JSON, whole or not at all."""

@@ -21,7 +21,7 @@ def make_result(
     return Result(
         protocol=Protocol(**{"dataset": "zoo", "split": "test", "episodes": 50} | protocol),
         dataset={"name": "zoo", "split": "test", "fingerprint": "d0", "classes": 20, "items": 1000},
-        backbone={"name": backbone, "fingerprint": f"f-{backbone}", "precision": "float32", "pretrained": True},
+        backbone={"name": backbone, "fingerprint": f"f-{backbone}", "precision": "float32", "weights": "a.pth"},
         learner={"name": learner, "settings": settings or defaults, "defaults": defaults, "paper": "", **(facts or {})},
         episodes=f"e{protocol.get('shots', 1)}",
         evaluation={
