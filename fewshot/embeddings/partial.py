@@ -11,7 +11,7 @@ from fewshot.files import read_json, write_json
 
 
 class PartialFeatures:
-    """A (items, dim) float32 array on disk and a note of how many rows are done.
+    """A (items, dim) float32 array on disk, items above zero, and a note of how many rows are done.
 
     `key` names what is being computed; a folder left by another key, or damaged, is begun anew.
     """
@@ -21,7 +21,7 @@ class PartialFeatures:
         folder.mkdir(parents=True, exist_ok=True)
         self.done, self.broken = self._read_note(items, dim)
         path = folder / "features.f32"
-        self.array = np.memmap(path, np.float32, "r+" if self.done else "w+", shape=(items, dim)) if items else None
+        self.array = np.memmap(path, np.float32, "r+" if self.done else "w+", shape=(items, dim))
         self._noted = self.done
 
     def _read_note(self, items: int, dim: int) -> tuple[int, list[int]]:
@@ -45,11 +45,11 @@ class PartialFeatures:
 
     def note(self) -> None:
         """Flush to disk: what is noted is never computed again."""
-        if self.array is not None and self.done > self._noted:
+        if self.done > self._noted:
             self.array.flush()
             write_json(self.folder / "progress.json", {"key": self.key, "done": self.done, "broken": self.broken})
             self._noted = self.done
 
     def features(self) -> Tensor:
         """All rows, backed by the file."""
-        return torch.from_numpy(self.array) if self.array is not None else torch.empty(0, 0)
+        return torch.from_numpy(self.array)

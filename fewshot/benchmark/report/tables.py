@@ -33,7 +33,7 @@ class AccuracyTable:
 
     def best(self, column: int) -> Result | None:
         """The most accurate result of a column."""
-        found = [row.cells[column] for row in self.rows if row.cells[column]]
+        found = [cell for row in self.rows if (cell := row.cells[column])]
         return max(found, key=lambda result: result.accuracy, default=None)
 
     @property
@@ -43,10 +43,11 @@ class AccuracyTable:
         first = results[0]
         episodes = _span(result.protocol.episodes for result in results)
         queries = _span(result.protocol.queries for result in results)
+        queries += " query" if queries == "1" else " queries"
         seeds = _span(result.protocol.seed for result in results)
         return (
             f"{first.dataset['classes']:,} classes, {first.dataset['items']:,} images; {episodes} episodes a number, "
-            f"{queries} queries a class, seed {seeds}"
+            f"{queries} a class, seed {seeds}"
         )
 
 
