@@ -64,8 +64,8 @@ class Learner(ABC):
             base = base.fitted_to(support)
         elif self.needs_base_mean:
             raise InvalidInput(
-                f"{self.name} centres features by the mean of the backbone's training classes; "
-                "pass base=BaseStatistics.from_table(table of those classes)"
+                f"{self.name} needs the mean of the backbone's training classes: pass "
+                "base=BaseStatistics.from_table(their table)"
             )
         state = self.learn(support, labels, present.shape[1], base)
         return Head(self, {**state, "present": present, "like": support.new_empty(0, support.shape[2])})

@@ -38,7 +38,7 @@ class Logistic(Learner):
         check_positive(self, "C", "steps")
 
     def learn(self, support: Tensor, labels: Tensor, ways: int, base: BaseStatistics | None) -> dict[str, Tensor]:
-        """Weight (T, D, ways) and bias (T, 1, ways)."""
+        """Weight (T, ways, D) and bias (T, 1, ways)."""
         support = l2_normalize(support) if self.normalize else support
         dual, bias, converged = logistic(support @ support.mT, one_hot(labels, ways, support), self.C, self.steps)
         if not converged.all():
@@ -48,16 +48,16 @@ class Logistic(Learner):
                 FewshotWarning,
                 stacklevel=3,
             )
-        return {"weight": support.mT @ dual, "bias": bias}
+        return {"weight": dual.mT @ support, "bias": bias}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
         """Linear logits."""
         query = l2_normalize(query) if self.normalize else query
-        return query @ state["weight"] + state["bias"]
+        return query @ state["weight"].mT + state["bias"]
 
 
 def logistic(gram: Tensor, targets: Tensor, C: float, steps: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Minimise C * log loss + |weight|² / 2 over weight = supportᵀ dual and bias; which tasks converged comes third.
+    """Minimise C * log loss + |weight|² / 2 over weight = dualᵀ support and bias; which tasks converged comes third.
 
     gram (T, S, S) of the support, targets (T, S, W) one-hot with rows of zeros for padding -> dual (T, S, W),
     bias (T, 1, W), converged (T,). The optimum is where dual = C (targets - probabilities).
@@ -77,7 +77,7 @@ def logistic(gram: Tensor, targets: Tensor, C: float, steps: int) -> tuple[Tenso
     state = [point, point, torch.zeros_like(point[:, :1, :1])]
     for _ in range(0, steps, ROUND):
         for _ in range(ROUND):
-            *state, residual = _step(*task, *state, C)
+            *state, residual = _step(C, *task, *state)
         solution[running] = state[0]
         going = residual > TOLERANCE
         running = running[going]
@@ -99,7 +99,7 @@ def _bound_solver(gram: Tensor, real: Tensor, C: float) -> Tensor:
 
 
 def _step(
-    design: Tensor, solver: Tensor, targets: Tensor, point: Tensor, ahead: Tensor, age: Tensor, C: float
+    C: float, design: Tensor, solver: Tensor, targets: Tensor, point: Tensor, ahead: Tensor, age: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """From the point (T, S + 1, W) and the one that momentum leads to, the next of both, and the residual (T,)."""
     real, absent = targets.sum(2, keepdim=True), targets.sum(1, keepdim=True) == 0

@@ -32,27 +32,26 @@ class Ridge(Learner):
         check_positive(self, "penalty")
 
     def learn(self, support: Tensor, labels: Tensor, ways: int, base: BaseStatistics | None) -> dict[str, Tensor]:
-        """Weight (T, D, ways) and bias (T, 1, ways)."""
+        """Weight (T, ways, D) and bias (T, 1, ways)."""
         real = (labels >= 0)[..., None].to(support.dtype)
         targets = one_hot(labels, ways, support)
         if not self.bias:
-            weight = ridge(support, targets, self.penalty)
-            return {"weight": weight, "bias": torch.zeros_like(weight[:, :1])}
+            return {"weight": ridge(support, targets, self.penalty), "bias": torch.zeros_like(targets[:, :1])}
         count = real.sum(1, keepdim=True)
         centre, share = support.sum(1, keepdim=True) / count, targets.sum(1, keepdim=True) / count
         weight = ridge((support - centre) * real, (targets - share) * real, self.penalty)
-        return {"weight": weight, "bias": share - centre @ weight}
+        return {"weight": weight, "bias": share - centre @ weight.mT}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
         """The regression's outputs."""
-        return query @ state["weight"] + state["bias"]
+        return query @ state["weight"].mT + state["bias"]
 
 
 def ridge(features: Tensor, targets: Tensor, penalty: float) -> Tensor:
-    """The weight (T, D, W) that minimises |features weight - targets|² + penalty |weight|².
+    """The weight (T, W, D) that minimises |features weightᵀ - targets|² + penalty |weight|².
 
     features (T, S, D), targets (T, S, W). Solved with S unknowns a column rather than D (Woodbury's identity).
     """
     gram = features @ features.mT
     gram.diagonal(dim1=1, dim2=2).add_(penalty)
-    return features.mT @ torch.linalg.solve(gram, targets)
+    return torch.linalg.solve(gram, targets).mT @ features

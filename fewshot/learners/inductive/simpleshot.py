@@ -19,8 +19,8 @@ from fewshot.learners.registry import register_learner
 class SimpleShot(Learner):
     """Nearest class mean of features that are centred by the base mean and scaled to length 1.
 
-    transform: CL2N centres and scales, L2N only scales, UN leaves the features as they are. The means are not scaled
-    again. easyfsl centres only when told to.
+    transform: CL2N centres and scales, L2N only scales, UN leaves the features as they are; the last two need no base
+    mean. The class means are not scaled again. easyfsl centres only when told to.
     """
 
     transform: Literal["UN", "L2N", "CL2N"] = "CL2N"

@@ -1,0 +1,115 @@
+"""`evaluate`: score a learner on many tasks over one embedding table, in memory that their number does not grow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from fewshot.errors import FingerprintMismatch, InvalidInput
+from fewshot.learners.base_statistics import BaseStatistics
+from fewshot.learners.evaluation import Evaluation
+from fewshot.learners.learner import Learner
+from fewshot.metrics import ClassCounts, ReliabilityBins, accuracy_of_predictions, top_k_accuracy
+
+if TYPE_CHECKING:
+    from fewshot.embeddings import EmbeddingTable
+    from fewshot.episodes import Episodes
+
+GATHERED_BYTES = {"cpu": 16 << 20, "cuda": 512 << 20, "mps": 128 << 20}  # on a CPU what stays in its cache is fastest
+LOGITS_BYTES = 64 << 20
+
+
+def evaluate(
+    learner: Learner,
+    table: EmbeddingTable,
+    episodes: Episodes,
+    base: BaseStatistics | None = None,
+    device: str | torch.device | None = None,
+    chunk: int | Literal["auto"] = "auto",
+    top_k: Sequence[int] = (5,),
+) -> Evaluation:
+    """How well `learner` does on `episodes` drawn from `table`: accuracy with its interval, and what goes with it.
+
+    base: statistics of the backbone's training classes, for learners that need them. device: where features are
+    gathered and scored, the table's own by default. chunk: tasks at a time; "auto" gathers 16 MB at once on a CPU and
+    512 MB on a GPU. Beside these, at most 64 MB of logits are held, however many tasks there are. top_k: further
+    accuracies, kept where tasks have more classes than k.
+
+    Raises `InvalidInput` for episodes of another table, or whatever `Learner.fit` refuses, and `FingerprintMismatch`
+    for a `base` of another backbone.
+    """
+    _check(table, episodes, base, chunk)
+    start = perf_counter()
+    features = table.features if device is None else table.features.to(device)
+    episodes = episodes.to(features.device)
+    size = _chunk_size(episodes, features) if chunk == "auto" else chunk
+    block = max(size, LOGITS_BYTES // (4 * max(1, episodes.query.shape[1] * episodes.ways)))
+    counts, bins = ClassCounts(len(table.class_names)), ReliabilityBins()
+    accuracies: list[Tensor] = []
+    top: dict[int, list[Tensor]] = {k: [] for k in top_k if k < episodes.ways}
+    for first in range(0, len(episodes), block):
+        part = episodes[first : first + block]
+        logits, labels = _logits(learner, features, part, base, size), part.query_labels
+        predictions = logits.argmax(2)
+        accuracies.append(accuracy_of_predictions(predictions, labels))
+        counts.update(predictions, labels, part.classes)
+        bins.update((logits - logits.logsumexp(2, keepdim=True)).exp(), labels)  # softmax is slower for few classes
+        for k, found in top.items():
+            found.append(top_k_accuracy(logits, labels, k))
+    return Evaluation(
+        learner=learner.facts(),
+        per_episode=torch.cat(accuracies).cpu(),
+        top_k={k: torch.cat(found).cpu() for k, found in top.items()},
+        per_class=counts.scores(),
+        class_names=table.class_names,
+        calibration=bins,
+        seconds=perf_counter() - start,
+        settings={"episodes": episodes.settings, "device": str(features.device), "chunk": size},
+    )
+
+
+@torch.inference_mode()
+def _logits(learner: Learner, features: Tensor, episodes: Episodes, base: BaseStatistics | None, chunk: int) -> Tensor:
+    """Logits (T, Q, W) of all queries, gathered and scored `chunk` tasks at a time."""
+    logits = features.new_full((*episodes.query.shape, episodes.ways), -torch.inf, dtype=torch.float32)
+    for first in range(0, len(episodes), chunk):
+        part = episodes[first : first + chunk]
+        support, labels = _used(part.support), _used(part.support_labels)
+        query = _used(part.query)
+        head = learner.fit(_gather(features, support), labels, (part.classes >= 0).sum(1), base)
+        found = head(_gather(features, query), query >= 0)
+        logits[first : first + chunk, : query.shape[1], : found.shape[2]] = found
+    return logits
+
+
+def _used(items: Tensor) -> Tensor:
+    """The columns up to the last that is not padding in every task."""
+    return items[:, : int((items >= 0).any(0).nonzero().max()) + 1]
+
+
+def _gather(features: Tensor, items: Tensor) -> Tensor:
+    """The features (T, N, D) of items (T, N); those of item 0 stand in for padding."""
+    return features.index_select(0, items.clamp(min=0).flatten()).view(*items.shape, -1)
+
+
+def _chunk_size(episodes: Episodes, features: Tensor) -> int:
+    items = episodes.support.shape[1] + episodes.query.shape[1]
+    task_bytes = max(1, items * features.shape[1] * features.element_size())
+    return max(1, GATHERED_BYTES.get(features.device.type, 16 << 20) // task_bytes)
+
+
+def _check(table: EmbeddingTable, episodes: Episodes, base: BaseStatistics | None, chunk: int | str) -> None:
+    if len(episodes) == 0:
+        raise InvalidInput("there are no episodes to evaluate; sample one or more")
+    if chunk != "auto" and (not isinstance(chunk, int) or chunk < 1):
+        raise InvalidInput(f"chunk must be 'auto' or a whole number above zero, found {chunk!r}")
+    episodes.check(table.labels)
+    if base is not None and base.backbone and table.backbone and base.backbone != table.backbone:
+        raise FingerprintMismatch(
+            f"the base statistics are of backbone {base.backbone} and the table of {table.backbone}; "
+            "embed the base classes with the same backbone, precision and layers"
+        )
