@@ -1,0 +1,73 @@
+"""The runner computes what is missing, shares what it can, and gives the numbers that `evaluate` gives."""
+
+import pytest
+
+from fewshot import create_backbone, create_learner, embed, evaluate, load_dataset
+from fewshot.benchmark import Protocol, ResultStore, default_base, default_split, run
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return create_backbone("fewshot:raw-pixels", device="cpu")
+
+
+PROTOCOL = Protocol("digits", episodes=30, shots=2)
+
+
+def test_numbers_are_those_of_evaluate(pixels, tmp_path) -> None:
+    learner = create_learner("ridge")
+    (outcome,) = run([PROTOCOL], [pixels], [learner], ResultStore(tmp_path), progress=False)
+    table = embed(pixels, load_dataset("digits"))
+    plain = evaluate(learner, table, PROTOCOL.sampler(table).sample(30))
+    assert outcome.made_now
+    assert outcome.result.per_episode.tolist() == pytest.approx(plain.per_episode.tolist(), abs=1e-6)
+    assert outcome.result.accuracy == pytest.approx(plain.accuracy, abs=1e-6)
+    assert outcome.result.ci95 == pytest.approx(plain.ci95, abs=1e-6)
+    assert outcome.result.dataset["items"] == 1797
+    assert outcome.result.provenance["packages"]["torch"]
+
+
+def test_only_missing_takes_up_a_stopped_run(pixels, tmp_path) -> None:
+    learners = [create_learner(name) for name in ("ridge", "prototypical", "nearest-neighbour")]
+    heard = []
+
+    def stop_after_two(outcome) -> None:
+        heard.append(outcome)
+        if len(heard) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run([PROTOCOL], [pixels], learners, ResultStore(tmp_path), told=stop_after_two, progress=False)
+    outcomes = run([PROTOCOL], [pixels], learners, ResultStore(tmp_path), progress=False)
+    assert [outcome.made_now for outcome in outcomes] == [False, False, True]
+    outcomes = run([PROTOCOL], [pixels], learners, ResultStore(tmp_path), mode="always", progress=False)
+    assert [outcome.made_now for outcome in outcomes] == [True, True, True]
+
+
+def test_a_learner_without_its_base_classes_is_told(pixels, tmp_path) -> None:
+    (outcome,) = run([PROTOCOL], [pixels], [create_learner("simpleshot")], ResultStore(tmp_path), progress=False)
+    assert outcome.result is None
+    assert "base" in outcome.reason
+    assert list(ResultStore(tmp_path)) == []
+
+
+def test_base_classes_come_from_the_training_split(pixels, tmp_path, shared_data) -> None:
+    protocol = Protocol("cifar-fs", split="test", base="train", episodes=20)
+    (outcome,) = run([protocol], [pixels], [create_learner("simpleshot")], ResultStore(tmp_path), progress=False)
+    assert outcome.result.accuracy > 0.2
+    assert outcome.result.learner["needs_base_mean"]
+
+
+def test_learners_share_episodes(pixels, tmp_path) -> None:
+    learners = [create_learner("ridge"), create_learner("prototypical")]
+    outcomes = run([PROTOCOL], [pixels], learners, ResultStore(tmp_path), progress=False)
+    assert outcomes[0].result.episodes == outcomes[1].result.episodes
+
+
+def test_defaults_of_splits(shared_data) -> None:
+    assert default_split("cifar-fs") == "test"
+    assert default_base("cifar-fs", "test") == "train"
+    assert default_base("cifar-fs", "val") is None
+    assert default_split("digits") == "all"
+    assert default_base("digits", "all") is None
+    assert default_split("folder:anywhere") == "all"
