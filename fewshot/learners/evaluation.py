@@ -50,13 +50,13 @@ class Evaluation:
         return f"{100 * self.accuracy:.2f} ± {100 * self.ci95:.2f} % ({self.interval.count} episodes)"
 
     def to_json(self) -> dict[str, Any]:
-        """Everything as plain data, ready for JSON; None stands where a number does not exist."""
+        """Everything as plain data, ready for JSON: lists to six decimals, None where a number does not exist."""
         scores = self.per_class
         return {
             "learner": self.learner,
             **_mean(self.per_episode),
             "episodes": len(self.per_episode),
-            "per_episode": self.per_episode.tolist(),
+            "per_episode": _numbers(self.per_episode),
             "top_k": {str(k): _mean(found) for k, found in self.top_k.items()},
             "per_class": {
                 "names": list(self.class_names),
@@ -82,4 +82,4 @@ def _mean(per_episode: Tensor) -> dict[str, float | None]:
 
 
 def _numbers(values: Tensor) -> list[float | None]:
-    return [None if value != value else value for value in values.tolist()]
+    return [None if value != value else round(value, 6) for value in values.tolist()]
