@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fewshot.benchmark.protocol import Protocol
 from fewshot.benchmark.provenance import provenance
-from fewshot.benchmark.result import Result
+from fewshot.benchmark.result import Result, learner_label
 from fewshot.benchmark.store import ResultStore
 from fewshot.datasets import load_dataset
 from fewshot.embeddings import EmbeddingTable, embed
@@ -64,9 +64,9 @@ def run(
 
 
 def _one(bench: _Bench, protocol: Protocol, learner: Learner, store: ResultStore, mode: Mode) -> Outcome:
-    facts = {**learner.facts(), "defaults": describe_learner(learner.name)["settings"]}
+    facts = describe_learner(learner)
     path = store.path(bench.facts, protocol, facts)
-    names = {"protocol": protocol, "backbone": bench.backbone.name, "learner": facts["name"]}
+    names = {"protocol": protocol, "backbone": bench.backbone.name, "learner": learner_label(facts)}
     if mode != "always" and path.exists():
         return Outcome(**names, result=Result.load(path))
     if mode == "never":
