@@ -46,7 +46,7 @@ def evaluate(
     start = perf_counter()
     features = table.features if device is None else table.features.to(device)
     episodes = episodes.to(features.device)
-    size = _chunk_size(episodes, features) if chunk == "auto" else chunk
+    size = _chunk_size(episodes, features) if chunk == "auto" else min(chunk, len(episodes))
     block = max(size, LOGITS_BYTES // (4 * max(1, episodes.query.shape[1] * episodes.ways)))
     counts, bins = ClassCounts(len(table.class_names)), ReliabilityBins()
     accuracies: list[Tensor] = []
@@ -57,7 +57,7 @@ def evaluate(
         predictions = logits.argmax(2)
         accuracies.append(accuracy_of_predictions(predictions, labels))
         counts.update(predictions, labels, part.classes)
-        bins.update((logits - logits.logsumexp(2, keepdim=True)).exp(), labels)  # softmax is slower for few classes
+        bins.update(logits.softmax(2), labels)
         for k, found in top.items():
             found.append(top_k_accuracy(logits, labels, k))
     return Evaluation(
@@ -76,24 +76,29 @@ def evaluate(
 def _logits(learner: Learner, features: Tensor, episodes: Episodes, base: BaseStatistics | None, chunk: int) -> Tensor:
     """Logits (T, Q, W) of all queries, gathered and scored `chunk` tasks at a time."""
     logits = features.new_full((*episodes.query.shape, episodes.ways), -torch.inf, dtype=torch.float32)
+    # kept from chunk to chunk, since fresh memory costs more than the gathering
+    support_room = features.new_empty(chunk * episodes.support.shape[1], features.shape[1])
+    query_room = features.new_empty(chunk * episodes.query.shape[1], features.shape[1])
     for first in range(0, len(episodes), chunk):
         part = episodes[first : first + chunk]
-        support, labels = _used(part.support), _used(part.support_labels)
-        query = _used(part.query)
-        head = learner.fit(_gather(features, support), labels, (part.classes >= 0).sum(1), base)
-        found = head(_gather(features, query), query >= 0)
+        support, labels, query = _used(part.support), _used(part.support_labels), _used(part.query)
+        head = learner.fit(_gather(features, support, support_room), labels, (part.classes >= 0).sum(1), base)
+        found = head(_gather(features, query, query_room), query >= 0)
         logits[first : first + chunk, : query.shape[1], : found.shape[2]] = found
     return logits
 
 
 def _used(items: Tensor) -> Tensor:
     """The columns up to the last that is not padding in every task."""
+    if items.min() >= 0:
+        return items
     return items[:, : int((items >= 0).any(0).nonzero().max()) + 1]
 
 
-def _gather(features: Tensor, items: Tensor) -> Tensor:
-    """The features (T, N, D) of items (T, N); those of item 0 stand in for padding."""
-    return features.index_select(0, items.clamp(min=0).flatten()).view(*items.shape, -1)
+def _gather(features: Tensor, items: Tensor, room: Tensor) -> Tensor:
+    """The features (T, N, D) of items (T, N), written to `room`; those of item 0 stand in for padding."""
+    rows = items.clamp(min=0).flatten()
+    return torch.index_select(features, 0, rows, out=room[: len(rows)]).view(*items.shape, -1)
 
 
 def _chunk_size(episodes: Episodes, features: Tensor) -> int:
