@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from fewshot.errors import FingerprintMismatch, InvalidInput, UnreadableFile
+from fewshot.errors import FingerprintMismatch, InvalidInput, MissingWeights, UnreadableFile
 from fewshot.files import read_json, whole_folder, write_json
 from fewshot.learners.learner import Head
 from fewshot.learners.registry import create_learner
@@ -71,7 +71,10 @@ def load_classifier(kind: type[FewShotClassifier], folder: Path, backbone: Backb
 def _create(made_with: dict[str, Any]) -> Backbone:
     from fewshot.backbones import create_backbone
 
-    return create_backbone(made_with["name"], precision=made_with["precision"], layers=made_with["layers"])
+    try:
+        return create_backbone(made_with["name"], precision=made_with["precision"], layers=made_with["layers"])
+    except MissingWeights as error:
+        raise MissingWeights(f"{error}; or load the classifier with backbone= as it was fitted") from None
 
 
 def _check_same(backbone: Backbone, made_with: dict[str, Any], folder: Path) -> None:

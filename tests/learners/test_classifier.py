@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fewshot.errors import BrokenImages, FingerprintMismatch, InvalidInput, UnreadableFile
+from fewshot.errors import BrokenImages, FingerprintMismatch, InvalidInput, MissingWeights, UnreadableFile
 from fewshot.learners import BaseStatistics, FewShotClassifier, Prototypical, create_learner, list_learners
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 220)}
@@ -197,3 +197,16 @@ def test_the_backbone_is_made_again_by_name(classifier, tmp_path, monkeypatch):
     classifier.save(tmp_path / "clf")
     FewShotClassifier.load(tmp_path / "clf")
     assert asked == {"name": "test:mean", "precision": "float32", "layers": None}
+
+
+def test_a_backbone_of_random_weights_must_be_given(tmp_path):
+    from fewshot.backbones import create_backbone
+
+    backbone = create_backbone("fewshot:conv4", device="cpu", pretrained=False)
+    classifier = FewShotClassifier(backbone).fit(*images_of(COLOURS))
+    classifier.save(tmp_path / "clf")
+    with pytest.raises(MissingWeights, match="load the classifier with backbone= as it was fitted"):
+        FewShotClassifier.load(tmp_path / "clf")
+    images, _ = images_of(COLOURS, seed=1)
+    loaded = FewShotClassifier.load(tmp_path / "clf", backbone=backbone)
+    np.testing.assert_array_equal(loaded.predict_proba(images), classifier.predict_proba(images))
