@@ -1,9 +1,13 @@
 """What the tests share: the data folder, the offline backbone, and the slow and gpu marks."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+# torch's idle threads give way to the other processes of a busy machine; must be said before torch loads
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
