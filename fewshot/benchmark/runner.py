@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from fewshot.benchmark.protocol import Protocol
@@ -66,17 +66,17 @@ def run(
 def _one(bench: _Bench, protocol: Protocol, learner: Learner, store: ResultStore, mode: Mode) -> Outcome:
     facts = describe_learner(learner)
     path = store.path(bench.facts, protocol, facts)
-    names = {"protocol": protocol, "backbone": bench.backbone.name, "learner": learner_label(facts)}
+    outcome = Outcome(protocol, bench.backbone.name, learner_label(facts))
     if mode != "always" and path.exists():
-        return Outcome(**names, result=Result.load(path))
+        return replace(outcome, result=Result.load(path))
     if mode == "never":
-        return Outcome(**names, reason="not run yet")
+        return replace(outcome, reason="not run yet")
     try:
         result = bench.measure(protocol, learner, facts)
     except FewshotError as error:
-        return Outcome(**names, reason=str(error))
+        return replace(outcome, reason=str(error))
     store.save(result)
-    return Outcome(**names, result=result, made_now=True)
+    return replace(outcome, result=result, made_now=True)
 
 
 class _Bench:
