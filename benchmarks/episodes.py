@@ -76,7 +76,7 @@ def main() -> None:
 
     def learn2learn_score(support: Tensor, support_labels: Tensor, query: Tensor) -> Tensor:
         classifier.fit_(support, support_labels)
-        return -classifier(query)
+        return classifier(query)
 
     with torch.no_grad():
         ours = fewshot.evaluate(learner, table, episodes).accuracy

@@ -26,7 +26,7 @@ class Pool:
         """
         parts = parts.clamp(min=0)
         places = random.distinct(stream, self.sizes[parts], counts)
-        found = self.members[(self._starts[parts].unsqueeze(-1) + places.clamp(min=0)).clamp(max=len(self.members) - 1)]
+        found = self.members[(self._starts[parts].unsqueeze(-1) + places).clamp(0, len(self.members) - 1)]
         return found.masked_fill(places < 0, -1)
 
     def deal(self, random: Randomness, stream: str, parts: Tensor, *hands: Tensor) -> list[Tensor]:
@@ -35,6 +35,8 @@ class Pool:
         ->  one (T, R, hand.max()) for each hand, -1 pads.
         """
         drawn = self.draw(random, stream, parts, torch.stack(hands).sum(0))
+        if all(hand.min() == hand.max() for hand in hands):
+            return list(drawn.split([int(hand.max()) for hand in hands], dim=-1))
         dealt, start = [], torch.zeros_like(parts)
         for hand in hands:
             column = torch.arange(int(hand.max())).expand(*hand.shape, -1)
@@ -51,11 +53,14 @@ def pack(name: str, items: Tensor, width: int, ways: int | None = None) -> dict[
     """
     rows = torch.arange(items.shape[1])
     labels = rows if ways is None else rows.masked_fill(rows >= ways, DISTRACTOR)
+    labels = labels.unsqueeze(-1).expand(items.shape).flatten(1)
     flat = items.flatten(1)
     filled = flat >= 0
+    if flat.shape[1] == width and filled.all():
+        return {name: flat, f"{name}_labels": labels}
     task = filled.nonzero()[:, 0]
     place = (filled.cumsum(1) - 1)[filled]
     packed = torch.full((2, len(flat), width), -1)
     packed[0, task, place] = flat[filled]
-    packed[1, task, place] = labels.unsqueeze(-1).expand(items.shape).flatten(1)[filled]
+    packed[1, task, place] = labels[filled]
     return {name: packed[0], f"{name}_labels": packed[1]}

@@ -1,5 +1,6 @@
 """Random numbers made from (seed, task, stream, place) alone, so that any task can be drawn by itself."""
 
+from typing import Any
 from zlib import crc32
 
 import torch
@@ -40,18 +41,21 @@ class Randomness:
         changes places with one found before, as in the Fisher-Yates shuffle.
         """
         width = int(counts.max())
-        order = counts.flatten().argsort(descending=True)  # rows that still draw come first
-        numbers = self.uniform(stream, sizes.shape[1], width, 2).flatten(0, 1)[order]
+        order: Any = slice(None)
+        if counts.min() < width:
+            order = counts.flatten().argsort(descending=True)  # rows that still draw come first
+        numbers = self.uniform(stream, sizes.shape[1], width, 2).flatten(0, 1)[order].permute(1, 2, 0).contiguous()
         size, count = sizes.flatten()[order], counts.flatten()[order]
-        found = torch.full((width, len(order)), -1)
+        found = torch.full((width, sizes.numel()), -1)
         for step, drawing in enumerate((count > torch.arange(width).unsqueeze(1)).sum(1).tolist()):
             largest = size[:drawing] - count[:drawing] + step
-            pick = (numbers[:drawing, step, 0] * (largest + 1)).long()
+            pick = (numbers[step, 0, :drawing] * (largest + 1)).long()
             taken = (found[:step, :drawing] == pick).any(0)
-            place = (numbers[:drawing, step, 1] * (step + 1)).long().unsqueeze(0)
+            place = (numbers[step, 1, :drawing] * (step + 1)).long().unsqueeze(0)
             found[step, :drawing] = found[:, :drawing].gather(0, place)
             found[:, :drawing].scatter_(0, place, torch.where(taken, largest, pick).unsqueeze(0))
-        return found.T[order.argsort()].unflatten(0, sizes.shape)
+        back = order if isinstance(order, slice) else order.argsort()
+        return found.T[back].unflatten(0, sizes.shape)
 
 
 def _split(key: Tensor, index: Tensor) -> Tensor:

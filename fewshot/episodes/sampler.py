@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -44,7 +45,7 @@ class Sampler(ABC):
         tensors = {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
         return Episodes(**tensors, settings={**self.settings, "start": start, "tasks": tasks})
 
-    @property
+    @cached_property
     def settings(self) -> dict[str, Any]:
         """The sampler's name and arguments as plain data; a tensor is told by its fingerprint."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
