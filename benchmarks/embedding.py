@@ -17,7 +17,7 @@ from timing import keep, side_by_side
 
 import fewshot
 
-IMAGES, BATCH = 512, 64
+IMAGES, BATCH = 256, 64
 NAME = "timm:tf_efficientnet_lite0"
 
 
