@@ -27,7 +27,8 @@ class FewShotClassifier:
     """Learns classes from a few images of each: `FewShotClassifier(backbone).fit(images, names).predict(new_images)`.
 
     backbone makes the features; learner, a name or a `Learner`, makes the classifier; base holds the statistics of the
-    backbone's training classes where the learner needs them. Images are PIL images, paths or uint8 arrays (H, W) or
+    backbone's training classes; without it a learner that centres by their mean centres by the mean of the images
+    given to `fit`. Images are PIL images, paths or uint8 arrays (H, W) or
     (H, W, 3). Once fitted, `classes_` are the names, sorted, and `head_` the fitted head.
 
     A transductive learner looks at all images of one `predict` together.
@@ -55,7 +56,10 @@ class FewShotClassifier:
             )
         learner = create_learner(self.learner) if isinstance(self.learner, str) else self.learner
         support = self._features(images)
-        self.head_ = learner.fit(support, labels[None].to(support.device), len(classes), self.base)
+        base = self.base
+        if base is None and learner.needs_base_mean:
+            base = BaseStatistics.from_features(support[0])
+        self.head_ = learner.fit(support, labels[None].to(support.device), len(classes), base)
         self.classes_ = classes
         return self
 
@@ -86,6 +90,10 @@ class FewShotClassifier:
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The arguments it was made with, as scikit-learn asks for them."""
         return {"backbone": self.backbone, "learner": self.learner, "base": self.base}
+
+    def __sklearn_clone__(self) -> FewShotClassifier:
+        """What `sklearn.base.clone` calls: an unfitted twin on the same backbone, whose weights stay shared."""
+        return type(self)(**self.get_params())
 
     def set_params(self, **params: Any) -> FewShotClassifier:
         """Change arguments; they count from the next `fit` on."""

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from fewshot.embeddings import embed_images
 from fewshot.errors import BrokenImages, FingerprintMismatch, InvalidInput, MissingWeights, UnreadableFile
 from fewshot.learners import BaseStatistics, FewShotClassifier, Prototypical, create_learner, list_learners
 
@@ -132,8 +133,6 @@ def test_base_of_another_backbone_is_refused():
     classifier = FewShotClassifier(MeanColour(), "simpleshot", BaseStatistics(torch.zeros(12), "beef"))
     with pytest.raises(FingerprintMismatch, match="base was made with backbone beef and the classifier uses f00d"):
         classifier.fit(*images_of(COLOURS))
-    with pytest.raises(InvalidInput, match="simpleshot needs the mean"):
-        FewShotClassifier(MeanColour(), "simpleshot").fit(*images_of(COLOURS))
 
 
 @pytest.mark.parametrize("learner", list_learners())
@@ -210,3 +209,23 @@ def test_a_backbone_of_random_weights_must_be_given(tmp_path):
     images, _ = images_of(COLOURS, seed=1)
     loaded = FewShotClassifier.load(tmp_path / "clf", backbone=backbone)
     np.testing.assert_array_equal(loaded.predict_proba(images), classifier.predict_proba(images))
+
+
+def test_without_base_a_centring_learner_centres_by_its_own_images():
+    images, names = images_of(COLOURS)
+    plain = FewShotClassifier(MeanColour(), "simpleshot").fit(images, names)
+    mean = BaseStatistics(embed_images(MeanColour(), images).mean(0))
+    told = FewShotClassifier(MeanColour(), "simpleshot", mean).fit(images, names)
+    assert torch.allclose(plain.head_.centre, told.head_.centre)
+    assert plain.score(images, names) == 1.0
+
+
+def test_scikit_learn_clones_it():
+    from sklearn.base import clone
+
+    classifier = FewShotClassifier(MeanColour(), "ridge").fit(*images_of(COLOURS))
+    again = clone(classifier)
+    assert again.learner == "ridge"
+    assert not hasattr(again, "head_")
+    assert again.backbone is classifier.backbone
+    assert again.fit(*images_of(COLOURS)).predict(images_of(COLOURS)[0]).tolist() == list(images_of(COLOURS)[1])
