@@ -25,12 +25,12 @@ class ReliabilityBins:
         """Add probabilities (T, Q, W) and labels (T, Q), -1 pads. The prediction is the most probable class."""
         check_scores("probabilities", probabilities, labels)
         counted = labels >= 0
-        probabilities, labels = probabilities[counted].double().cpu(), labels[counted].cpu()
-        total = probabilities.sum(-1)
-        if bool((probabilities < 0).any() | ((total - 1).abs() > 0.01).any()):
+        total, lowest = probabilities.sum(-1)[counted], probabilities.amin(-1)[counted]
+        if bool((lowest < 0).any() | ((total - 1).abs() > 0.01).any()):
             raise InvalidInput("probabilities must not be negative and must sum to 1; take the softmax of logits")
         bins = len(self.counts)
-        best, predictions = probabilities.max(-1)
+        best, predictions = (found[counted].cpu() for found in probabilities.max(-1))
+        best, labels = best.double(), labels[counted].cpu()
         place = torch.bucketize(best, torch.arange(1, bins, dtype=torch.float64) / bins)
         self.counts += place.bincount(minlength=bins)
         self.right += place[predictions == labels].bincount(minlength=bins)
