@@ -50,6 +50,9 @@ class LazyCommands(click.Group):
             return super().invoke(ctx)
         except FewshotError as error:
             raise Refused(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("fewshot: stopped; what is finished is kept, and the same command goes on from there", err=True)
+            raise SystemExit(130) from None
 
 
 @click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

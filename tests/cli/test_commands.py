@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -63,6 +66,22 @@ def test_embed_a_folder(fewshot, photos) -> None:
     table = EmbeddingTable.load("t")
     assert json.loads(result.output)["fingerprint"] == table.fingerprint
     assert (len(table), table.class_names[0], table.ids[0]) == (20, "class0", "class0/0.png")
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path) -> None:
+    command = ["embed", "digits", "--backbone", "fewshot:raw-pixels", "--out", "t"]
+    code = "import time, fewshot.embeddings.extract as e; from fewshot.cli import main\n"
+    code += "def wait(*_, **__):\n    print('embedding', flush=True)\n    time.sleep(60)\n"
+    code += f"e.decoded_batches = wait; main({command!r})"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "embedding\n"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert said == "fewshot: stopped; what is finished is kept, and the same command goes on from there\n"
+    assert process.returncode == 130
+    assert not (tmp_path / "t").exists()
 
 
 def test_embed_names_broken_images_and_leaves_nothing(fewshot, photos, tmp_path) -> None:
