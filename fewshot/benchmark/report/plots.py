@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fewshot.benchmark.result import Result
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Curves = dict[str, list[Result]]
+Styles = dict[str, Any]
+STYLES = ("-", "--", ":", "-.")
 
 
 def accuracy_by_shots(results: Iterable[Result]) -> dict[str, Curves]:
@@ -26,11 +28,17 @@ def accuracy_by_shots(results: Iterable[Result]) -> dict[str, Curves]:
 
 
 def draw_curves(axes: Axes, curves: Curves) -> None:
-    """Lines of accuracy (per cent) by shots with their 95 % intervals, on `axes`."""
-    for label, results in curves.items():
+    """Lines of accuracy (per cent) by shots with their 95 % intervals: a colour a learner, a line style a backbone."""
+    colours = {name: f"C{place % 10}" for place, name in enumerate(_names(curves, "learner_label"))}
+    styles: Styles = {name: STYLES[place % len(STYLES)] for place, name in enumerate(_names(curves, "backbone_label"))}
+    for results in curves.values():
         shots = [result.protocol.shots for result in results]
         means = [100 * result.accuracy for result in results]
-        axes.errorbar(shots, means, [100 * result.ci95 for result in results], label=label, marker="o", ms=4, capsize=2)
+        look: dict[str, Any] = {
+            "color": colours[results[0].learner_label],
+            "linestyle": styles[results[0].backbone_label],
+        }
+        axes.errorbar(shots, means, [100 * result.ci95 for result in results], marker="o", ms=4, capsize=2, **look)
     ticks = sorted({result.protocol.shots for results in curves.values() for result in results})
     axes.set_xscale("log", base=2)
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
@@ -39,14 +47,31 @@ def draw_curves(axes: Axes, curves: Curves) -> None:
     axes.set_ylabel("accuracy (%)")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize="small")
+    _legend(axes, colours, styles)
+
+
+def _names(curves: Curves, kind: str) -> list[str]:
+    return list(dict.fromkeys(getattr(results[0], kind) for results in curves.values()))
+
+
+def _legend(axes: Axes, colours: dict[str, str], styles: Styles) -> None:
+    from matplotlib.lines import Line2D
+
+    entries = [Line2D([], [], color=colour, marker="o", ms=4, label=name) for name, colour in colours.items()]
+    if len(styles) > 1:
+        entries += [Line2D([], [], color="black", linestyle=style, label=name) for name, style in styles.items()]
+    beside: dict[str, Any] = (
+        {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if len(entries) > 4 else {"loc": "best"}
+    )
+    title = None if len(styles) > 1 else next(iter(styles))
+    axes.legend(handles=entries, title=title, frameon=False, fontsize="small", title_fontsize="small", **beside)
 
 
 def curves_svg(title: str, curves: Curves) -> str:
     """The plot as an SVG element to be put into a page."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
     axes = figure.add_subplot()
     draw_curves(axes, curves)
     axes.set_title(title)

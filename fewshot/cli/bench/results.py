@@ -123,7 +123,7 @@ def _comparison_row(found: Comparison, a: str, b: str) -> dict[str, Any]:
         "a": f"{found.a.backbone_label} · {found.a.learner_label}",
         "b": f"{found.b.backbone_label} · {found.b.learner_label}",
         "a − b (points)": f"{100 * found.difference:+.2f} ± {100 * found.ci95:.2f}",
-        "p (Holm)": f"{found.adjusted_p:.2g}",
+        "p (Holm)": f"{found.adjusted_p:.2g}" if found.adjusted_p >= 1e-9 else "< 1e-9",
         "verdict": {"a": f"{a} is better", "b": f"{b} is better", "": "no difference shown"}[found.better],
     }
 
