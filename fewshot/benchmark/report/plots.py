@@ -76,6 +76,6 @@ def curves_svg(title: str, curves: Curves) -> str:
     draw_curves(axes, curves)
     axes.set_title(title)
     drawn = BytesIO()
-    figure.savefig(drawn, format="svg", metadata={"Date": None})
+    figure.savefig(drawn, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     text = drawn.getvalue().decode()
     return text[text.index("<svg") :]
