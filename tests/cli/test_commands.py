@@ -68,7 +68,8 @@ def test_embed_a_folder(fewshot, photos) -> None:
     assert (len(table), table.class_names[0], table.ids[0]) == (20, "class0", "class0/0.png")
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path) -> None:
+def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("FEWSHOT_CACHE", str(tmp_path / "empty cache"))
     command = ["embed", "digits", "--backbone", "fewshot:raw-pixels", "--out", "t"]
     code = "import time, fewshot.embeddings.extract as e; from fewshot.cli import main\n"
     code += "def wait(*_, **__):\n    print('embedding', flush=True)\n    time.sleep(60)\n"
