@@ -89,6 +89,7 @@ class _Bench:
         self._tasks: tuple[Protocol, Episodes] | None = None
 
     def measure(self, protocol: Protocol, learner: Learner, facts: dict[str, Any]) -> Result:
+        """Evaluate `learner`, described by `facts`, and put the result together with all that made it."""
         table = self.table(protocol.dataset, protocol.split)
         base = None
         if learner.needs_base_mean and protocol.base:

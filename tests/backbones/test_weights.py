@@ -164,7 +164,12 @@ def test_a_download_that_breaks_off_says_so_too(monkeypatch):
 def test_weights_that_are_here_need_no_network(tmp_path):
     path = tmp_path / "net.pth"
     path.touch()
+    entered = False
     with fetching("my:net", Origin("V1", "http://localhost:9", path)):
+        entered = True
+    assert entered
+    path.unlink()
+    with pytest.raises(MissingWeights), fetching("my:net", Origin("V1", "http://localhost:9", path)):
         pass
 
 
