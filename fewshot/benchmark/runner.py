@@ -92,7 +92,7 @@ class _Bench:
         """Evaluate `learner`, described by `facts`, and put the result together with all that made it."""
         table = self.table(protocol.dataset, protocol.split)
         base = None
-        if learner.needs_base_mean and protocol.base:
+        if (learner.needs_base_mean or learner.needs_base_classes) and protocol.base:
             base = BaseStatistics.from_table(self.table(protocol.dataset, protocol.base))
         episodes = self.tasks(protocol, table)
         evaluation = evaluate(learner, table, episodes, base=base, device=self.backbone.device)

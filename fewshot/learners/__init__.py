@@ -7,8 +7,10 @@ from fewshot.learners.evaluation import Evaluation
 from fewshot.learners.inductive import Logistic, Matching, NearestNeighbour, Prototypical, Ridge, SimpleShot
 from fewshot.learners.learner import Head, Learner
 from fewshot.learners.registry import create_learner, describe_learner, list_learners, register_learner
+from fewshot.learners.transductive import PTMAP
 
 __all__ = [
+    "PTMAP",
     "BaseStatistics",
     "Evaluation",
     "FewShotClassifier",

@@ -34,23 +34,18 @@ def check_support(support: Tensor, labels: Tensor, ways: int | Tensor) -> tuple[
     return support, labels, present
 
 
+def check_unlabelled(unlabelled: Tensor, mask: Tensor | None, support: Tensor) -> tuple[Tensor, Tensor]:
+    """Unlabelled items (T, U, D) of the type of the support with zeros for padding, and their mask (T, U)."""
+    unlabelled, mask = _masked(unlabelled, mask, support[0, :0], len(support), "unlabelled")
+    if not unlabelled.isfinite().all():
+        task = _first(~unlabelled.isfinite().flatten(1).all(1))
+        raise InvalidInput(f"the unlabelled items of task {task} hold NaN or infinite features")
+    return unlabelled, mask
+
+
 def check_query(query: Tensor, mask: Tensor | None, like: Tensor, tasks: int) -> tuple[Tensor, Tensor]:
     """Queries (T, Q, D) of the type of `like` (0, D) with zeros for padding, and their mask (T, Q)."""
-    query = _features(query, "query").to(like.dtype)
-    if len(query) != tasks or query.shape[2] != like.shape[1]:
-        raise InvalidInput(
-            f"the head was fitted on {tasks} tasks of {like.shape[1]} dimensions; "
-            f"query of shape {tuple(query.shape)} has {len(query)} and {query.shape[2]}"
-        )
-    if query.device != like.device:
-        raise InvalidInput(f"the head is on {like.device} and the query on {query.device}; move one to the other")
-    if mask is None:
-        return query, torch.ones(query.shape[:2], dtype=torch.bool, device=query.device)
-    if mask.shape != query.shape[:2] or mask.dtype != torch.bool:
-        raise InvalidInput(f"mask must be bool of shape {tuple(query.shape[:2])}, found {_form(mask)}")
-    if not mask.all():
-        query = query.masked_fill(~mask[..., None], 0)
-    return query, mask
+    return _masked(query, mask, like, tasks, "query")
 
 
 def check_finite_logits(logits: Tensor, absent: Tensor, mask: Tensor, query: Tensor) -> None:
@@ -84,6 +79,24 @@ def check_positive(learner: Any, *settings: str) -> None:
     for name in settings:
         if getattr(learner, name) <= 0:
             raise InvalidInput(f"{learner.name}: {name} must be above zero, found {getattr(learner, name)!r}")
+
+
+def _masked(items: Tensor, mask: Tensor | None, like: Tensor, tasks: int, role: str) -> tuple[Tensor, Tensor]:
+    items = _features(items, role).to(like.dtype)
+    if len(items) != tasks or items.shape[2] != like.shape[1]:
+        raise InvalidInput(
+            f"the head was fitted on {tasks} tasks of {like.shape[1]} dimensions; "
+            f"{role} of shape {tuple(items.shape)} has {len(items)} and {items.shape[2]}"
+        )
+    if items.device != like.device:
+        raise InvalidInput(f"the head is on {like.device} and the {role} on {items.device}; move one to the other")
+    if mask is None:
+        return items, torch.ones(items.shape[:2], dtype=torch.bool, device=items.device)
+    if mask.shape != items.shape[:2] or mask.dtype != torch.bool:
+        raise InvalidInput(f"mask must be bool of shape {tuple(items.shape[:2])}, found {_form(mask)}")
+    if not mask.all():
+        items = items.masked_fill(~mask[..., None], 0)
+    return items, mask
 
 
 def _features(features: Tensor, role: str) -> Tensor:

@@ -34,6 +34,8 @@ def evaluate(
 ) -> Evaluation:
     """How well `learner` does on `episodes` drawn from `table`: accuracy with its interval, and what goes with it.
 
+    Unlabelled items of the episodes go to the learners that use them; the others never see them.
+
     base: statistics of the backbone's training classes, for learners that need them. device: where features are
     gathered and scored, the table's own by default. chunk: tasks at a time; "auto" gathers 16 MB at once on a CPU and
     512 MB on a GPU. Beside these, at most 64 MB of logits are held, however many tasks there are. top_k: further
@@ -82,7 +84,12 @@ def _logits(learner: Learner, features: Tensor, episodes: Episodes, base: BaseSt
     for first in range(0, len(episodes), chunk):
         part = episodes[first : first + chunk]
         support, labels, query = _used(part.support), _used(part.support_labels), _used(part.query)
-        head = learner.fit(_gather(features, support, support_room), labels, (part.classes >= 0).sum(1), base)
+        extra: dict[str, Tensor] = {}
+        if learner.uses_unlabelled and part.unlabelled is not None:
+            items = _used(part.unlabelled)
+            extra = {"unlabelled": features[items.clamp(min=0)], "unlabelled_mask": items >= 0}
+        ways = (part.classes >= 0).sum(1)
+        head = learner.fit(_gather(features, support, support_room), labels, ways, base, **extra)
         found = head(_gather(features, query, query_room), query >= 0)
         logits[first : first + chunk, : query.shape[1], : found.shape[2]] = found
     return logits
@@ -102,7 +109,8 @@ def _gather(features: Tensor, items: Tensor, room: Tensor) -> Tensor:
 
 
 def _chunk_size(episodes: Episodes, features: Tensor) -> int:
-    items = episodes.support.shape[1] + episodes.query.shape[1]
+    sets = [episodes.support, episodes.query, *([] if episodes.unlabelled is None else [episodes.unlabelled])]
+    items = sum(part.shape[1] for part in sets)
     task_bytes = max(1, items * features.shape[1] * features.element_size())
     return max(1, GATHERED_BYTES.get(features.device.type, 16 << 20) // task_bytes)
 

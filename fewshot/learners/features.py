@@ -1,8 +1,43 @@
 """Transformations of features that come before a classifier."""
 
+import torch
 from torch import Tensor
+
+_JITTER = {torch.float64: 1e-12, torch.float32: 1e-5}  # of the largest squared length: above the Gram matrix's rounding
 
 
 def l2_normalize(features: Tensor) -> Tensor:
     """Features (..., D) scaled to length 1; zeros stay zeros."""
     return features / features.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+
+
+def power_transform(features: Tensor, exponent: float = 0.5) -> Tensor:
+    """(|x| + 1e-6)^exponent with the sign of x (Hu et al. 2021, eq. 1): long tails become more like a Gaussian."""
+    return torch.where(features < 0, -1.0, 1.0) * (features.abs() + 1e-6).pow(exponent)
+
+
+def min_max_scale(features: Tensor, real: Tensor) -> Tensor:
+    """Each dimension of the features (T, N, D) of a task to [0, 1]; real (T, N, 1) is zero for padding.
+
+    A dimension that is constant becomes 0.
+    """
+    absent = real == 0
+    low = features.masked_fill(absent, torch.inf).amin(1, keepdim=True)
+    span = features.masked_fill(absent, -torch.inf).amax(1, keepdim=True) - low
+    return (features - low) / torch.where(span > 0, span, 1) * real
+
+
+def to_span(features: Tensor) -> Tensor:
+    """Features (T, N, D) with the same products among each other in at most N dimensions (T, N, min(N, D)).
+
+    N vectors lie in a space of N dimensions: the lower triangular factor of their Gram matrix has the same Gram matrix,
+    and with it the same distances, means and projections. Found in float64 where the device has it: squared distances
+    then grow by 2e-12 of the largest squared length.
+    """
+    if features.shape[1] >= features.shape[2]:
+        return features
+    wide = features if features.device.type == "mps" else features.double()
+    gram = wide @ wide.mT
+    jitter = _JITTER[gram.dtype] * gram.diagonal(dim1=1, dim2=2).amax(1)
+    gram.diagonal(dim1=1, dim2=2).add_(jitter.clamp(min=1e-30)[:, None])
+    return torch.linalg.cholesky(gram).to(features.dtype)

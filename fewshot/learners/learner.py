@@ -12,7 +12,14 @@ from torch import Tensor, nn
 
 from fewshot.errors import InvalidInput
 from fewshot.learners.base_statistics import BaseStatistics
-from fewshot.learners.checks import check_finite_logits, check_query, check_settings, check_support
+from fewshot.learners.checks import (
+    check_finite_logits,
+    check_query,
+    check_settings,
+    check_support,
+    check_unlabelled,
+)
+from fewshot.learners.support import Support
 
 
 @dataclass(frozen=True)
@@ -21,13 +28,15 @@ class Learner(ABC):
 
     A learner is a frozen dataclass whose fields are its settings, and two methods: `learn` turns a support into
     tensors, `score` turns these and queries into logits. Both may rely on checked input: floating-point features
-    (T, S, D) without NaN, integer labels (T, S), a sample of every class, and zeros where a task is padded.
+    without NaN, integer labels, a sample of every class, and zeros where a task is padded.
 
     The class says what the method is and assumes; reports print it:
     `transductive`: a prediction depends on the other queries of its task;
     `assumes_balanced_queries`: works on the premise that every class has equally many queries;
-    `needs_base_mean`: needs `base` statistics of the backbone's training classes;
-    `trained`: has weights of its own that were trained on episodes.
+    `needs_base_mean`: needs the mean of the backbone's training classes;
+    `needs_base_classes`: needs the features of the backbone's training classes, with their labels;
+    `trained`: has weights of its own that were trained on episodes;
+    `uses_unlabelled`: learns from unlabelled items that are given beside the queries.
     """
 
     name: ClassVar[str] = "unregistered"
@@ -35,14 +44,16 @@ class Learner(ABC):
     transductive: ClassVar[bool] = False
     assumes_balanced_queries: ClassVar[bool] = False
     needs_base_mean: ClassVar[bool] = False
+    needs_base_classes: ClassVar[bool] = False
     trained: ClassVar[bool] = False
+    uses_unlabelled: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_settings(self)
 
     @abstractmethod
-    def learn(self, support: Tensor, labels: Tensor, ways: int, base: BaseStatistics | None) -> dict[str, Tensor]:
-        """The state that `score` needs, from support (T, S, D) and labels (T, S) in [0, ways), -1 for padding.
+    def learn(self, support: Support) -> dict[str, Tensor]:
+        """The state that `score` needs: tensors.
 
         A task of a padded batch may lack the last classes; what is scored for those is replaced.
         """
@@ -51,24 +62,47 @@ class Learner(ABC):
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
         """Logits (T, Q, ways) of query (T, Q, D); mask (T, Q) is false where a query is padding."""
 
-    def fit(self, support: Tensor, labels: Tensor, ways: int | Tensor, base: BaseStatistics | None = None) -> Head:
+    def fit(
+        self,
+        support: Tensor,
+        labels: Tensor,
+        ways: int | Tensor,
+        base: BaseStatistics | None = None,
+        unlabelled: Tensor | None = None,
+        unlabelled_mask: Tensor | None = None,
+    ) -> Head:
         """Learn T tasks at once and return the head that classifies their queries.
 
         support (T, S, D) float, half precision is raised to float32; labels (T, S) integer in [0, ways), -1 marks
-        padding; ways, one number for all tasks or a tensor (T,) where they differ. Raises `InvalidInput` for wrong
-        shapes or types, labels out of range, a class without support, features that are not finite, or a missing
-        `base`.
+        padding; ways, one number for all tasks or a tensor (T,) where they differ; unlabelled (T, U, D), items without
+        labels, for learners that use them, with a mask (T, U) that is false for padding. Raises `InvalidInput` for
+        wrong shapes or types, labels out of range, a class without support, features that are not finite, a missing
+        `base`, or unlabelled items for a learner that does not use any.
         """
         support, labels, present = check_support(support, labels, ways)
         if base is not None:
             base = base.fitted_to(support)
-        elif self.needs_base_mean:
-            raise InvalidInput(
-                f"{self.name} needs the mean of the backbone's training classes: pass "
-                "base=BaseStatistics.from_table(their table)"
-            )
-        state = self.learn(support, labels, present.shape[1], base)
+        self._check_base(base)
+        if unlabelled is None:
+            unlabelled, unlabelled_mask = support[:, :0], labels[:, :0] >= 0
+        elif not self.uses_unlabelled:
+            raise InvalidInput(f"{self.name} does not learn from unlabelled items; leave them out")
+        else:
+            unlabelled, unlabelled_mask = check_unlabelled(unlabelled, unlabelled_mask, support)
+        state = self.learn(Support(support, labels, present, unlabelled, unlabelled_mask, base))
         return Head(self, {**state, "present": present, "like": support.new_empty(0, support.shape[2])})
+
+    def _check_base(self, base: BaseStatistics | None) -> None:
+        if base is None and (self.needs_base_mean or self.needs_base_classes):
+            raise InvalidInput(
+                f"{self.name} needs the {'features' if self.needs_base_classes else 'mean'} of the backbone's training "
+                "classes: pass base=BaseStatistics.from_table(their table)"
+            )
+        if base is not None and self.needs_base_classes and base.labels is None:
+            raise InvalidInput(
+                f"{self.name} needs the features of the base classes, and these statistics hold only a mean: make them "
+                "with BaseStatistics.from_table(table) or from_features(features, labels)"
+            )
 
     def facts(self) -> dict[str, Any]:
         """What a report says of this learner, ready for JSON: name, paper, settings and assumptions."""
@@ -79,7 +113,9 @@ class Learner(ABC):
             "transductive": self.transductive,
             "assumes_balanced_queries": self.assumes_balanced_queries,
             "needs_base_mean": self.needs_base_mean,
+            "needs_base_classes": self.needs_base_classes,
             "trained": self.trained,
+            "uses_unlabelled": self.uses_unlabelled,
         }
 
 

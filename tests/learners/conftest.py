@@ -42,7 +42,11 @@ def _make_tasks(
 
     support, labels = part(shots)
     query, query_labels = part(queries)
-    return Tasks(support, labels, query, query_labels, ways, BaseStatistics(torch.rand(dim, generator=draw)))
+    base_labels = torch.arange(8).repeat_interleave(12)
+    base = torch.rand(8, dim, generator=draw)[base_labels] + spread * torch.randn(96, dim, generator=draw)
+    return Tasks(
+        support, labels, query, query_labels, ways, BaseStatistics.from_features(base.clamp(min=0), base_labels)
+    )
 
 
 @pytest.fixture(scope="session")

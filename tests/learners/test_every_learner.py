@@ -1,5 +1,7 @@
 """What every registered learner must do; a new one is tested here as soon as it is registered."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -170,6 +172,34 @@ def test_head_moves_whole(learner, make_tasks):
     assert all(tensor.device.type == "meta" for tensor in head.to("meta").state_dict().values())
 
 
+def test_unlabelled_items_are_used_or_refused(learner, make_tasks):
+    tasks, more = make_tasks(), make_tasks(queries=6, seed=0)
+    if not learner.uses_unlabelled:
+        with pytest.raises(InvalidInput, match="does not learn from unlabelled items"):
+            learner.fit(tasks.support, tasks.labels, 5, tasks.base, unlabelled=more.query)
+        return
+    fit = partial(learner.fit, tasks.support, tasks.labels, 5, tasks.base)
+    without, given = fit()(tasks.query), fit(unlabelled=more.query)(tasks.query)
+    assert given.shape == without.shape
+    assert not torch.allclose(given.softmax(-1), without.softmax(-1))
+    order = torch.randperm(30)
+    assert_same(fit(unlabelled=more.query[:, order])(tasks.query), given)
+    padded, mask = torch.nn.functional.pad(more.query, (0, 0, 0, 5), value=torch.nan), torch.arange(35) < 30
+    assert_same(fit(unlabelled=padded, unlabelled_mask=mask.expand(4, -1))(tasks.query), given)
+    alone = learner.fit(tasks.support[:1], tasks.labels[:1], 5, tasks.base, unlabelled=more.query[:1])(tasks.query[:1])
+    assert_same(alone, given[:1])
+
+
+def test_a_query_alone_counts_for_inductive_learners(learner, make_tasks):
+    tasks = make_tasks()
+    head = learner.fit(tasks.support, tasks.labels, 5, tasks.base)
+    alone = torch.cat([head(tasks.query[:, item : item + 1]) for item in range(20)], 1)
+    if learner.transductive:
+        assert not torch.allclose(alone.softmax(-1), head(tasks.query).softmax(-1), atol=1e-3)
+    else:
+        assert_same(alone, head(tasks.query))
+
+
 @pytest.mark.gpu
 def test_gpu_gives_the_same(learner, make_tasks):
     tasks = make_tasks()
@@ -236,7 +266,7 @@ def test_bad_queries_are_refused(learner, make_tasks):
 
 def test_a_missing_base_mean_is_told(learner, make_tasks):
     tasks = make_tasks()
-    if not learner.needs_base_mean:
+    if not (learner.needs_base_mean or learner.needs_base_classes):
         learner.fit(tasks.support, tasks.labels, 5)
         return
     with pytest.raises(InvalidInput, match="pass base=BaseStatistics"):

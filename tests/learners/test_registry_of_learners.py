@@ -94,7 +94,9 @@ def test_describe_tells_everything():
         "transductive": False,
         "assumes_balanced_queries": False,
         "needs_base_mean": False,
+        "needs_base_classes": False,
         "trained": False,
+        "uses_unlabelled": False,
     }
     assert describe_learner(Answer(size=1))["settings"]["size"] == 1
 

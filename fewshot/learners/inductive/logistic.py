@@ -3,17 +3,18 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from fewshot.errors import FewshotWarning
-from fewshot.learners.base_statistics import BaseStatistics
 from fewshot.learners.checks import check_positive
 from fewshot.learners.features import l2_normalize
+from fewshot.learners.iteration import until_settled
 from fewshot.learners.learner import Learner
-from fewshot.learners.prototypes import one_hot
 from fewshot.learners.registry import register_learner
+from fewshot.learners.support import Support
 
 TOLERANCE = 1e-6  # of the residual, in units of probability
 ROUND = 10  # steps between two looks at which tasks have converged
@@ -37,10 +38,10 @@ class Logistic(Learner):
         super().__post_init__()
         check_positive(self, "C", "steps")
 
-    def learn(self, support: Tensor, labels: Tensor, ways: int, base: BaseStatistics | None) -> dict[str, Tensor]:
+    def learn(self, support: Support) -> dict[str, Tensor]:
         """Weight (T, ways, D) and bias (T, 1, ways)."""
-        support = l2_normalize(support) if self.normalize else support
-        dual, bias, converged = logistic(support @ support.mT, one_hot(labels, ways, support), self.C, self.steps)
+        features = l2_normalize(support.features) if self.normalize else support.features
+        dual, bias, converged = logistic(features @ features.mT, support.members, self.C, self.steps)
         if not converged.all():
             warnings.warn(
                 f"logistic: {int((~converged).sum())} of {len(converged)} tasks had not converged after {self.steps} "
@@ -48,7 +49,7 @@ class Logistic(Learner):
                 FewshotWarning,
                 stacklevel=3,
             )
-        return {"weight": dual.mT @ support, "bias": bias}
+        return {"weight": dual.mT @ features, "bias": bias}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
         """Linear logits."""
@@ -70,22 +71,10 @@ def logistic(gram: Tensor, targets: Tensor, C: float, steps: int) -> tuple[Tenso
     if gram.device.type != "mps":  # the one device without float64
         gram, targets = gram.double(), targets.double()
     real = targets.sum(2, keepdim=True)
-    point = torch.cat([torch.zeros_like(targets), torch.zeros_like(targets[:, :1])], 1)  # dual and, last, bias
-    solution = point.clone()
-    running = torch.arange(len(gram), device=gram.device)
     task = [torch.cat([gram, real], 2), _bound_solver(gram, real, C), targets]
-    state = [point, point, torch.zeros_like(point[:, :1, :1])]
-    for _ in range(0, steps, ROUND):
-        for _ in range(ROUND):
-            *state, residual = _step(C, *task, *state)
-        solution[running] = state[0]
-        going = residual > TOLERANCE
-        running = running[going]
-        if not len(running):
-            break
-        task, state = [part[going] for part in task], [part[going] for part in state]
-    converged = torch.ones(len(gram), dtype=torch.bool, device=gram.device)
-    converged[running] = False
+    start = torch.cat([torch.zeros_like(targets), torch.zeros_like(targets[:, :1])], 1)  # dual and, last, bias
+    state = [start, start, torch.zeros_like(start[:, :1, :1])]
+    (solution, *_), converged = until_settled(partial(_step, C), task, state, steps, TOLERANCE, look=ROUND)
     solution = solution.to(kind)
     return solution[:, :-1], solution[:, -1:], converged
 
@@ -100,7 +89,7 @@ def _bound_solver(gram: Tensor, real: Tensor, C: float) -> Tensor:
 
 def _step(
     C: float, design: Tensor, solver: Tensor, targets: Tensor, point: Tensor, ahead: Tensor, age: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[list[Tensor], Tensor]:
     """From the point (T, S + 1, W) and the one that momentum leads to, the next of both, and the residual (T,)."""
     real, absent = targets.sum(2, keepdim=True), targets.sum(1, keepdim=True) == 0
     probabilities = (design @ ahead).masked_fill(absent, -torch.inf).softmax(2) * real
@@ -109,4 +98,4 @@ def _step(
     change = following - point
     uphill = (residual * change[:, :-1]).sum((1, 2), keepdim=True) > 0
     age = torch.where(uphill, 0, age + 1)
-    return following, following + age / (age + 3) * change, age, residual.abs().amax((1, 2)) / C
+    return [following, following + age / (age + 3) * change, age], residual.abs().amax((1, 2)) / C

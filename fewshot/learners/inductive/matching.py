@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from fewshot.learners.base_statistics import BaseStatistics
 from fewshot.learners.distances import cosine_similarity
 from fewshot.learners.learner import Learner
-from fewshot.learners.prototypes import one_hot
 from fewshot.learners.registry import register_learner
+from fewshot.learners.support import Support
 
 
 @register_learner("matching", paper="Vinyals et al. 2016, Matching Networks for One Shot Learning, arXiv:1606.04080")
@@ -21,9 +20,9 @@ class Matching(Learner):
     more of it.
     """
 
-    def learn(self, support: Tensor, labels: Tensor, ways: int, base: BaseStatistics | None) -> dict[str, Tensor]:
+    def learn(self, support: Support) -> dict[str, Tensor]:
         """The support itself."""
-        return {"support": support, "members": one_hot(labels, ways, support)}
+        return {"support": support.features, "members": support.members}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
         """Log probabilities of the classes."""

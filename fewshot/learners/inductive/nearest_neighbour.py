@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fewshot.learners.base_statistics import BaseStatistics
 from fewshot.learners.distances import cosine_similarity, squared_distance
 from fewshot.learners.learner import Learner
 from fewshot.learners.registry import register_learner
+from fewshot.learners.support import Support
 
 
 @register_learner(
@@ -26,9 +26,9 @@ class NearestNeighbour(Learner):
 
     metric: Literal["euclidean", "cosine"] = "euclidean"
 
-    def learn(self, support: Tensor, labels: Tensor, ways: int, base: BaseStatistics | None) -> dict[str, Tensor]:
+    def learn(self, support: Support) -> dict[str, Tensor]:
         """The support itself."""
-        return {"support": support, "labels": labels}
+        return {"support": support.features, "labels": support.labels}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
         """Closeness of each query to the closest sample of each class."""

@@ -6,11 +6,11 @@ from typing import Literal
 
 from torch import Tensor
 
-from fewshot.learners.base_statistics import BaseStatistics
 from fewshot.learners.distances import cosine_similarity, squared_distance
 from fewshot.learners.learner import Learner
 from fewshot.learners.prototypes import class_means
 from fewshot.learners.registry import register_learner
+from fewshot.learners.support import Support
 
 
 @register_learner(
@@ -26,9 +26,9 @@ class Prototypical(Learner):
 
     metric: Literal["euclidean", "cosine"] = "euclidean"
 
-    def learn(self, support: Tensor, labels: Tensor, ways: int, base: BaseStatistics | None) -> dict[str, Tensor]:
+    def learn(self, support: Support) -> dict[str, Tensor]:
         """The class means (T, ways, D), eq. 1."""
-        return {"prototypes": class_means(support, labels, ways)}
+        return {"prototypes": class_means(support.features, support.labels, support.ways)}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
         """Closeness of each query to each class mean."""

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fewshot.learners.base_statistics import BaseStatistics
 from fewshot.learners.checks import check_positive
 from fewshot.learners.learner import Learner
-from fewshot.learners.prototypes import one_hot
 from fewshot.learners.registry import register_learner
+from fewshot.learners.support import Support
 
 
 @register_learner(
@@ -31,15 +30,14 @@ class Ridge(Learner):
         super().__post_init__()
         check_positive(self, "penalty")
 
-    def learn(self, support: Tensor, labels: Tensor, ways: int, base: BaseStatistics | None) -> dict[str, Tensor]:
+    def learn(self, support: Support) -> dict[str, Tensor]:
         """Weight (T, ways, D) and bias (T, 1, ways)."""
-        real = (labels >= 0)[..., None].to(support.dtype)
-        targets = one_hot(labels, ways, support)
+        features, targets, real = support.features, support.members, support.real
         if not self.bias:
-            return {"weight": ridge(support, targets, self.penalty), "bias": torch.zeros_like(targets[:, :1])}
+            return {"weight": ridge(features, targets, self.penalty), "bias": torch.zeros_like(targets[:, :1])}
         count = real.sum(1, keepdim=True)
-        centre, share = support.sum(1, keepdim=True) / count, targets.sum(1, keepdim=True) / count
-        weight = ridge((support - centre) * real, (targets - share) * real, self.penalty)
+        centre, share = features.sum(1, keepdim=True) / count, targets.sum(1, keepdim=True) / count
+        weight = ridge((features - centre) * real, (targets - share) * real, self.penalty)
         return {"weight": weight, "bias": share - centre @ weight.mT}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
-from fewshot.learners.base_statistics import BaseStatistics
 from fewshot.learners.distances import squared_distance
 from fewshot.learners.features import l2_normalize
 from fewshot.learners.learner import Learner
 from fewshot.learners.prototypes import class_means
 from fewshot.learners.registry import register_learner
+from fewshot.learners.support import Support
 
 
 @register_learner("simpleshot", paper="Wang et al. 2019, SimpleShot, arXiv:1911.04623")
@@ -30,10 +31,13 @@ class SimpleShot(Learner):
         """Only CL2N does."""
         return self.transform == "CL2N"
 
-    def learn(self, support: Tensor, labels: Tensor, ways: int, base: BaseStatistics | None) -> dict[str, Tensor]:
+    def learn(self, support: Support) -> dict[str, Tensor]:
         """The means (T, ways, D) of the transformed support, and the centre (D,)."""
-        centre = base.mean if base is not None and self.transform == "CL2N" else support.new_zeros(support.shape[2])
-        return {"prototypes": class_means(self._transformed(support, centre), labels, ways), "centre": centre}
+        centre = torch.zeros_like(support.features[0, 0])
+        if support.base is not None and self.transform == "CL2N":
+            centre = support.base.mean
+        features = self._transformed(support.features, centre)
+        return {"prototypes": class_means(features, support.labels, support.ways), "centre": centre}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
         """Minus the squared distance of each transformed query to each mean."""
