@@ -20,8 +20,9 @@ class Protocol:
 
     `queries` is a number of items a class. `base` names what learners may see beforehand: a class-disjoint split of the
     same data set, or nothing. `query_imbalance` is the concentration of a Dirichlet distribution over the query counts
-    (None: balanced). `support_domain` and `query_domain` draw the two from different domains of a data set that has
-    them; `groups` names a grouping that each task stays within (`alphabet`).
+    (None: balanced). `unlabelled` are further items a class that semi-supervised learners may use, some of them from
+    `distractors` classes that the task does not ask for. `support_domain` and `query_domain` draw the two from
+    different domains of a data set that has them; `groups` names a grouping that each task stays within (`alphabet`).
     """
 
     dataset: str
@@ -33,6 +34,8 @@ class Protocol:
     seed: int = 0
     base: str | None = None
     query_imbalance: float | None = None
+    unlabelled: int = 0
+    distractors: int = 0
     support_domain: str | None = None
     query_domain: str | None = None
     groups: str | None = None
@@ -43,6 +46,10 @@ class Protocol:
         words = f"{self.ways}-way {self.shots}-shot"
         if self.query_imbalance is not None:
             words += f", Dirichlet({self.query_imbalance:g})"
+        if self.unlabelled:
+            words += f", {self.unlabelled} unlabelled"
+        if self.distractors:
+            words += f" and {self.distractors} distractor classes"
         if self._crosses:
             words += f", {self.support_domain} → {self.query_domain}"
         if self.groups:
@@ -56,6 +63,7 @@ class Protocol:
         parts += [f"seed{self.seed}"]
         parts += [f"base-{self.base}"] if self.base else []
         parts += [f"dirichlet{self.query_imbalance:g}"] if self.query_imbalance is not None else []
+        parts += [f"{self.unlabelled}u{self.distractors}d"] if self.unlabelled else []
         parts += [f"{self.support_domain}-to-{self.query_domain}"] if self._crosses else []
         parts += [f"within-{self.groups}"] if self.groups else []
         return "_".join(parts)
@@ -75,6 +83,8 @@ class Protocol:
             queries=self.queries,
             seed=self.seed,
             query_imbalance=self.query_imbalance,
+            unlabelled=self.unlabelled,
+            distractors=self.distractors,
             groups=_grouping(table, self.groups) if self.groups else None,
             domains=_grouping(table, "domain") if self._crosses else None,
             support_domain=self.support_domain,

@@ -25,7 +25,10 @@ Mode = Literal["only-missing", "always", "never"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one combination: a `result`, kept before or made now, or the reason why there is none."""
+    """What became of one combination: a `result`, kept before or made now, or the reason why there is none.
+
+    `applicable` is false where the learner asks for base classes and the protocol has none.
+    """
 
     protocol: Protocol
     backbone: str
@@ -33,6 +36,7 @@ class Outcome:
     result: Result | None = None
     made_now: bool = False
     reason: str = ""
+    applicable: bool = True
 
 
 def run(
@@ -71,12 +75,19 @@ def _one(bench: _Bench, protocol: Protocol, learner: Learner, store: ResultStore
         return replace(outcome, result=Result.load(path))
     if mode == "never":
         return replace(outcome, reason="not run yet")
+    if _needs_base(learner) and protocol.base is None:
+        reason = f"{learner.name} learns from base classes, and {protocol.dataset} has none beside {protocol.split}"
+        return replace(outcome, reason=reason, applicable=False)
     try:
         result = bench.measure(protocol, learner, facts)
     except FewshotError as error:
         return replace(outcome, reason=str(error))
     store.save(result)
     return replace(outcome, result=result, made_now=True)
+
+
+def _needs_base(learner: Learner) -> bool:
+    return learner.needs_base_mean or learner.needs_base_classes
 
 
 class _Bench:
@@ -86,14 +97,15 @@ class _Bench:
         self.backbone, self.progress = backbone, progress
         self.facts = backbone.describe()
         self._tables: dict[tuple[str, str], EmbeddingTable] = {}
+        self._bases: dict[tuple[str, str], BaseStatistics] = {}
         self._tasks: tuple[Protocol, Episodes] | None = None
 
     def measure(self, protocol: Protocol, learner: Learner, facts: dict[str, Any]) -> Result:
         """Evaluate `learner`, described by `facts`, and put the result together with all that made it."""
         table = self.table(protocol.dataset, protocol.split)
         base = None
-        if (learner.needs_base_mean or learner.needs_base_classes) and protocol.base:
-            base = BaseStatistics.from_table(self.table(protocol.dataset, protocol.base))
+        if _needs_base(learner) and protocol.base:
+            base = self.base(protocol.dataset, protocol.base)
         episodes = self.tasks(protocol, table)
         evaluation = evaluate(learner, table, episodes, base=base, device=self.backbone.device)
         return Result(
@@ -118,6 +130,12 @@ class _Bench:
             images = load_dataset(dataset, split=split)
             self._tables[key] = embed(self.backbone, images, progress=self.progress).to(self.backbone.device)
         return self._tables[key]
+
+    def base(self, dataset: str, split: str) -> BaseStatistics:
+        key = dataset, split
+        if key not in self._bases:
+            self._bases[key] = BaseStatistics.from_table(self.table(*key))
+        return self._bases[key]
 
     def tasks(self, protocol: Protocol, table: EmbeddingTable) -> Episodes:
         if self._tasks is None or self._tasks[0] != protocol:

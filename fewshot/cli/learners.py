@@ -1,5 +1,7 @@
 """`fewshot learners`: what there is to choose from, and what each assumes."""
 
+from typing import Any
+
 import click
 
 from fewshot.cli.output import json_option, print_facts, print_json, print_rows
@@ -13,6 +15,7 @@ def learners() -> None:
     Example:
       fewshot learners list
       fewshot learners show simpleshot
+      fewshot learners choose --shots 1
     """
 
 
@@ -60,3 +63,33 @@ def show(name: str, as_json: bool) -> None:
 
     facts = describe_learner(name)
     print_json(facts) if as_json else print_facts(facts)
+
+
+@learners.command()
+@click.option("--shots", type=click.IntRange(1), required=True, help="Support images a class.")
+@click.option(
+    "--queries",
+    type=click.Choice(["alone", "together", "balanced"]),
+    default="alone",
+    show_default=True,
+    help="They come one by one; all at once; or all at once with equally many of each class.",
+)
+@click.option(
+    "--base",
+    type=click.Choice(["none", "mean", "classes"]),
+    default="none",
+    show_default=True,
+    help="What is known of the backbone's training classes.",
+)
+@json_option
+def choose(shots: int, queries: Any, base: Any, as_json: bool) -> None:
+    """Name the learner that measured best in a situation, and say why.
+
+    \b
+    Example:
+      fewshot learners choose --shots 1 --queries together
+    """
+    from fewshot.learners import choose_learner
+
+    choice = choose_learner(shots, queries, base)
+    print_json(vars(choice)) if as_json else click.echo(choice.reason)

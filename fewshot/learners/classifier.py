@@ -13,8 +13,9 @@ from torch import Tensor
 
 from fewshot.errors import FingerprintMismatch, InvalidInput
 from fewshot.learners.base_statistics import BaseStatistics
+from fewshot.learners.choice import Base, choose_learner
 from fewshot.learners.learner import Head, Learner
-from fewshot.learners.registry import create_learner
+from fewshot.learners.registry import create_learner, parse_learner
 
 if TYPE_CHECKING:
     from fewshot.backbones import Backbone
@@ -26,27 +27,31 @@ Names = Sequence[str] | Sequence[int] | np.ndarray
 class FewShotClassifier:
     """Learns classes from a few images of each: `FewShotClassifier(backbone).fit(images, names).predict(new_images)`.
 
-    backbone makes the features; learner, a name or a `Learner`, makes the classifier; base holds the statistics of the
-    backbone's training classes; without it a learner that centres by their mean centres by the mean of the images
-    given to `fit`. Images are PIL images, paths or uint8 arrays (H, W) or
-    (H, W, 3). Once fitted, `classes_` are the names, sorted, and `head_` the fitted head.
+    backbone makes the features; learner, a name or a `Learner`, makes the classifier; "auto" is the one that measured
+    best for as many images a class as are given (`choose_learner`), and `reason_` says why. base holds the statistics
+    of the backbone's training classes; without it a learner that centres by their mean centres by the mean of the
+    images given to `fit`. Images are PIL images, paths or uint8 arrays (H, W) or (H, W, 3). Once fitted, `classes_` are
+    the names, sorted, and `head_` the fitted head.
 
-    A transductive learner looks at all images of one `predict` together.
+    A transductive learner looks at all images of one `predict` together; "auto" never takes one, since an image would
+    then be classified in another way when it comes alone.
     """
 
     classes_: np.ndarray
     head_: Head
+    reason_: str
 
     def __init__(
         self, backbone: Backbone, learner: str | Learner = "prototypical", base: BaseStatistics | None = None
     ) -> None:
         self.backbone, self.learner, self.base = backbone, learner, base
 
-    def fit(self, images: Images, names: Names) -> FewShotClassifier:
+    def fit(self, images: Images, names: Names, unlabelled: Images = ()) -> FewShotClassifier:
         """Learn the classes called `names`, strings or integers, one for each image; what was known is forgotten.
 
-        Raises `InvalidInput` for no images, for images and names of different number or names that are neither, for
-        less than two classes, and `BrokenImages` naming the images that cannot be read.
+        unlabelled: further images of the classes, without names, for learners that use them. Raises `InvalidInput` for
+        no images, for images and names of different number or names that are neither, for less than two classes, for
+        unlabelled images that the learner does not use, and `BrokenImages` naming the images that cannot be read.
         """
         classes, labels = _classes(images, names)
         if self.base is not None and self.base.backbone not in ("", self.backbone.fingerprint):
@@ -54,13 +59,14 @@ class FewShotClassifier:
                 f"base was made with backbone {self.base.backbone} and the classifier uses {self.backbone.fingerprint} "
                 f"({self.backbone.name}); make both with the same"
             )
-        learner = create_learner(self.learner) if isinstance(self.learner, str) else self.learner
+        learner, reason = self._chosen(labels)
         support = self._features(images)
         base = self.base
         if base is None and learner.needs_base_mean:
             base = BaseStatistics.from_features(support[0])
-        self.head_ = learner.fit(support, labels[None].to(support.device), len(classes), base)
-        self.classes_ = classes
+        extra = self._features(unlabelled) if len(unlabelled) else None
+        self.head_ = learner.fit(support, labels[None].to(support.device), len(classes), base, unlabelled=extra)
+        self.classes_, self.reason_ = classes, reason
         return self
 
     def predict(self, images: Images) -> np.ndarray:
@@ -119,6 +125,16 @@ class FewShotClassifier:
         from fewshot.learners.classifier_storage import load_classifier
 
         return load_classifier(cls, Path(folder), backbone)
+
+    def _chosen(self, labels: Tensor) -> tuple[Learner, str]:
+        """The learner for images with these labels (N,), and why it is this one."""
+        if isinstance(self.learner, Learner):
+            return self.learner, "given"
+        if self.learner != "auto":
+            return create_learner(self.learner), "asked for by name"
+        known: Base = "none" if self.base is None else "mean" if self.base.labels is None else "classes"
+        choice = choose_learner(int(labels.bincount().median()), "alone", known)
+        return parse_learner(choice.learner), choice.reason
 
     def _features(self, images: Images) -> Tensor:
         """One task: features (1, N, D) on the backbone's device."""

@@ -13,6 +13,7 @@ from fewshot.errors import FingerprintMismatch, InvalidInput
 from fewshot.learners.base_statistics import BaseStatistics
 from fewshot.learners.evaluation import Evaluation
 from fewshot.learners.learner import Learner
+from fewshot.learners.memory import free_memory
 from fewshot.metrics import ClassCounts, ReliabilityBins, accuracy_of_predictions, top_k_accuracy
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 GATHERED_BYTES = {"cpu": 16 << 20, "cuda": 512 << 20, "mps": 128 << 20}  # on a CPU what stays in its cache is fastest
 LOGITS_BYTES = 64 << 20
+SHARE_OF_FREE = 1 / 16  # of the free memory for gathered features: a learner needs several times as much to work in
 
 
 def evaluate(
@@ -38,8 +40,8 @@ def evaluate(
 
     base: statistics of the backbone's training classes, for learners that need them. device: where features are
     gathered and scored, the table's own by default. chunk: tasks at a time; "auto" gathers 16 MB at once on a CPU and
-    512 MB on a GPU. Beside these, at most 64 MB of logits are held, however many tasks there are. top_k: further
-    accuracies, kept where tasks have more classes than k.
+    512 MB on a GPU, less where less than sixteen times as much is free. Beside these, at most 64 MB of logits are held,
+    however many tasks there are. top_k: further accuracies, kept where tasks have more classes than k.
 
     Raises `InvalidInput` for episodes of another table, or whatever `Learner.fit` refuses, and `FingerprintMismatch`
     for a `base` of another backbone.
@@ -112,7 +114,9 @@ def _chunk_size(episodes: Episodes, features: Tensor) -> int:
     sets = [episodes.support, episodes.query, *([] if episodes.unlabelled is None else [episodes.unlabelled])]
     items = sum(part.shape[1] for part in sets)
     task_bytes = max(1, items * features.shape[1] * features.element_size())
-    return max(1, GATHERED_BYTES.get(features.device.type, 16 << 20) // task_bytes)
+    room = GATHERED_BYTES.get(features.device.type, 16 << 20)
+    free = free_memory(features.device)
+    return max(1, int(room if free is None else min(room, SHARE_OF_FREE * free)) // task_bytes)
 
 
 def _check(table: EmbeddingTable, episodes: Episodes, base: BaseStatistics | None, chunk: int | str) -> None:

@@ -1,5 +1,6 @@
 """Learners by name."""
 
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -38,6 +39,34 @@ def create_learner(name: str, **settings: Any) -> Learner:
     return learner(**settings)
 
 
+def parse_learner(text: str) -> Learner:
+    """The learner that `name`, `name:setting=value,setting=value` or `name(setting=value)` describes.
+
+    Values are numbers, true, false or words; what stands in round brackets belongs together, so a setting of a learner
+    may describe other learners. Raises `InvalidInput` for anything else, and what `create_learner` raises.
+    """
+    name, settings = text, ""
+    if match := re.fullmatch(r"([^:(]*)(?::(.*)|\((.*)\))", text):
+        name, settings = match[1], match[2] or match[3] or ""
+    pairs = [part.partition("=") for part in split_outside_brackets(settings, ",") if part]
+    for key, equals, value in pairs:
+        if not (key and equals and value):
+            raise InvalidInput(f"learner settings are written name:setting=value,setting=value; found {text!r}")
+    return create_learner(name, **{key: _value(value) for key, _, value in pairs})
+
+
+def split_outside_brackets(text: str, separator: str) -> list[str]:
+    """`text` cut at each `separator`, one character, that is not inside round brackets; blanks around are dropped."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if character == separator and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
+
+
 def list_learners(pattern: str = "*") -> list[str]:
     """The names of the learners that match a shell pattern, sorted."""
     return _LEARNERS.names(pattern)
@@ -49,6 +78,15 @@ def describe_learner(learner: str | Learner) -> dict[str, Any]:
         learner = create_learner(learner)
     summary = (type(learner).__doc__ or "").split("\n\n")[0]
     return {"summary": " ".join(summary.split()), **learner.facts(), "defaults": _defaults(type(learner))}
+
+
+def _value(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False, "none": None}.get(text.lower(), text)
 
 
 def _defaults(learner: type[Learner]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ def make_result(
     backbone: str = "timm:net",
     settings: dict | None = None,
     facts: dict | None = None,
+    seconds: float = 0.5,
     **protocol,
 ) -> Result:
     """A result whose per-episode accuracies scatter around `mean`; equal seeds make equally hard episodes."""
@@ -28,6 +29,7 @@ def make_result(
             "accuracy": per_episode.mean().item(),
             "ci95": 2.01 * per_episode.std().item() / 50**0.5,
             "per_episode": per_episode.tolist(),
+            "seconds": seconds,
         },
         provenance={"date": "2026-11-24", "python": "3.11", "packages": {"torch": "2.15.0"}, "hardware": "2 CPU cores"},
     )

@@ -12,9 +12,11 @@ from fewshot.benchmark.report import (
     accuracy_tables,
     html_report,
     markdown_report,
+    percent_and_seconds,
     replace_block,
     terminal_report,
 )
+from fewshot.benchmark.report.trade_off import trade_offs, worth_their_time
 from fewshot.errors import InvalidInput
 
 
@@ -48,6 +50,22 @@ def test_markdown(results) -> None:
     assert "\\* uses the mean of base classes" in text
     widths = {line.count("|") for line in text.split("\n\n")[-2].splitlines() if line.startswith("|")}
     assert len(widths) == 1
+
+
+def test_seconds_on_request(results) -> None:
+    assert "± 1.50 (10 s)" in markdown_report(results, percent_and_seconds)
+    assert "(10 s)" not in markdown_report(results)
+
+
+def test_the_learners_worth_their_time() -> None:
+    fast, slow = make_result("a", 0.5, seconds=1), make_result("b", 0.8, seconds=10)
+    beaten, late = make_result("c", 0.6, seconds=20), make_result("d", 0.79, seconds=9, facts={"transductive": True})
+    assert worth_their_time([slow, late, beaten, fast]) == [fast, late, slow]
+    drawn = trade_offs([slow, late, beaten, fast, make_result("e", shots=5)])
+    assert drawn == {"zoo (test), net": {"5-way 1-shot": [slow, late, beaten, fast]}}
+    page = html_report([slow, late, beaten, fast])
+    assert page.count("<svg") == 1
+    assert "Accuracy against time" in page
 
 
 def test_html_is_whole_and_self_contained(results) -> None:

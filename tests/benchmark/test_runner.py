@@ -1,5 +1,7 @@
 """The runner computes what is missing, shares what it can, and gives the numbers that `evaluate` gives."""
 
+from dataclasses import replace
+
 import pytest
 
 from fewshot import create_backbone, create_learner, embed, evaluate, load_dataset
@@ -47,8 +49,17 @@ def test_only_missing_takes_up_a_stopped_run(pixels, tmp_path) -> None:
 def test_a_learner_without_its_base_classes_is_told(pixels, tmp_path) -> None:
     (outcome,) = run([PROTOCOL], [pixels], [create_learner("simpleshot")], ResultStore(tmp_path), progress=False)
     assert outcome.result is None
-    assert "base" in outcome.reason
+    assert "simpleshot learns from base classes, and digits has none beside all" in outcome.reason
+    assert not outcome.applicable
     assert list(ResultStore(tmp_path)) == []
+
+
+def test_unlabelled_items_reach_the_learners_that_use_them(pixels, tmp_path) -> None:
+    plain, more = PROTOCOL, replace(PROTOCOL, unlabelled=10, distractors=1)
+    learners = [create_learner("pt-map"), create_learner("ridge")]
+    outcomes = run([plain, more], [pixels], learners, ResultStore(tmp_path), progress=False)
+    assert more.task == "5-way 2-shot, 10 unlabelled and 1 distractor classes"
+    assert outcomes[0].result.accuracy != outcomes[2].result.accuracy
 
 
 def test_base_classes_come_from_the_training_split(pixels, tmp_path, shared_data) -> None:

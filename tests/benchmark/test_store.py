@@ -32,6 +32,8 @@ def test_paths_tell_everything_apart(tmp_path) -> None:
         make_result(query_imbalance=2.0),
         make_result(support_domain="photo", query_domain="sketch"),
         make_result(groups="alphabet"),
+        make_result(unlabelled=5),
+        make_result(unlabelled=5, distractors=2),
         make_result(base="train"),
         make_result(split="val"),
     ]

@@ -3,7 +3,7 @@
 from fewshot.benchmark.report.markdown import markdown_report, replace_block
 from fewshot.benchmark.report.page import html_report
 from fewshot.benchmark.report.plots import accuracy_by_shots, draw_curves
-from fewshot.benchmark.report.tables import AccuracyTable, accuracy_tables
+from fewshot.benchmark.report.tables import AccuracyTable, accuracy_tables, percent, percent_and_seconds
 from fewshot.benchmark.report.terminal import terminal_report
 
 __all__ = [
@@ -13,6 +13,8 @@ __all__ = [
     "draw_curves",
     "html_report",
     "markdown_report",
+    "percent",
+    "percent_and_seconds",
     "replace_block",
     "terminal_report",
 ]

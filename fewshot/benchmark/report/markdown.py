@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fewshot.benchmark.report.tables import ASSUMPTIONS, AccuracyTable, accuracy_tables, percent
+from fewshot.benchmark.report.tables import ASSUMPTIONS, AccuracyTable, Cell, accuracy_tables, percent
 from fewshot.benchmark.result import Result
 from fewshot.errors import InvalidInput
 from fewshot.files import whole_file
@@ -11,9 +11,12 @@ from fewshot.files import whole_file
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
-def markdown_report(results: Sequence[Result]) -> str:
-    """Tables of accuracy in per cent with 95 % intervals; the best of a column is bold."""
-    return "\n\n".join(_section(table) for table in accuracy_tables(results)) + "\n"
+def markdown_report(results: Sequence[Result], cell: Cell = percent) -> str:
+    """Tables of accuracy in per cent with 95 % intervals; the best of a column is bold.
+
+    cell writes a result: `percent` or `percent_and_seconds`.
+    """
+    return "\n\n".join(_section(table, cell) for table in accuracy_tables(results)) + "\n"
 
 
 def replace_block(page: str | Path, content: str) -> None:
@@ -27,7 +30,7 @@ def replace_block(page: str | Path, content: str) -> None:
         beside.write_text(f"{before}{BEGIN}\n{content.strip()}\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
-def _section(table: AccuracyTable) -> str:
+def _section(table: AccuracyTable, cell: Cell) -> str:
     best = [table.best(column) for column in range(len(table.tasks))]
     lines = [f"**{table.dataset}**: {table.facts}", ""]
     lines += ["| backbone | learner | " + " | ".join(table.tasks) + " |"]
@@ -35,7 +38,7 @@ def _section(table: AccuracyTable) -> str:
     used = [name for name in ASSUMPTIONS if any(name in row.assumes for row in table.rows)]
     marks = {name: "*" * (position + 1) for position, name in enumerate(used)}
     for row in table.rows:
-        cells = [_cell(cell, best[column]) for column, cell in enumerate(row.cells)]
+        cells = [_bold(cell, result, best[column]) for column, result in enumerate(row.cells)]
         learner = row.learner + "".join(f" {marks[name]}".replace("*", "\\*") for name in row.assumes)
         lines.append(f"| {row.backbone} | {learner} | " + " | ".join(cells) + " |")
     if used:
@@ -43,7 +46,7 @@ def _section(table: AccuracyTable) -> str:
     return "\n".join(lines)
 
 
-def _cell(result: Result | None, best: Result | None) -> str:
+def _bold(cell: Cell, result: Result | None, best: Result | None) -> str:
     if result is None:
         return ""
-    return f"**{percent(result)}**" if result is best else percent(result)
+    return f"**{cell(result)}**" if result is best else cell(result)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from html import escape
 
 from fewshot.benchmark.report.plots import accuracy_by_shots, curves_svg
-from fewshot.benchmark.report.tables import ASSUMPTIONS, AccuracyTable, accuracy_tables, percent
+from fewshot.benchmark.report.tables import ASSUMPTIONS, AccuracyTable, Cell, accuracy_tables, percent
+from fewshot.benchmark.report.trade_off import trade_off_svg, trade_offs
 from fewshot.benchmark.result import Result
 
 STYLE = """
@@ -18,15 +19,22 @@ svg { max-width: 100%; height: auto; }
 """
 
 
-def html_report(results: Sequence[Result], title: str = "Few-shot benchmark") -> str:
-    """A page with a table for each data set, a plot wherever there are several shots, and what made the numbers."""
+def html_report(results: Sequence[Result], title: str = "Few-shot benchmark", cell: Cell = percent) -> str:
+    """A page with a table for each data set, plots, and what made the numbers.
+
+    Accuracy by shots is drawn where there are several, accuracy against seconds where there are several learners. cell
+    writes a result: `percent` or `percent_and_seconds`.
+    """
     parts = [f"<h1>{escape(title)}</h1>", "<p>Accuracy in per cent, mean over episodes ± 95 % interval.</p>"]
-    plots = accuracy_by_shots(results)
+    plots, choices = accuracy_by_shots(results), trade_offs(results)
     for table in accuracy_tables(results):
-        parts.append(_section(table))
+        parts.append(_section(table, cell))
         for name, curves in plots.items():
             if name.startswith(f"{table.dataset},") and any(len(line) > 1 for line in curves.values()):
                 parts.append(f"<figure>{curves_svg(name, curves)}</figure>")
+        for name, panels in choices.items():
+            if name.startswith(f"{table.dataset},"):
+                parts.append(f"<figure>{trade_off_svg(f'Accuracy against time, {name}', panels)}</figure>")
     parts.append(_assumptions(results))
     parts.append(_provenance(results))
     head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
@@ -34,12 +42,12 @@ def html_report(results: Sequence[Result], title: str = "Few-shot benchmark") ->
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
 
 
-def _section(table: AccuracyTable) -> str:
+def _section(table: AccuracyTable, cell: Cell) -> str:
     best = [table.best(column) for column in range(len(table.tasks))]
     heads = "".join(f'<th class="number">{escape(task)}</th>' for task in table.tasks)
     rows = []
     for row in table.rows:
-        cells = "".join(_cell(cell, best[column]) for column, cell in enumerate(row.cells))
+        cells = "".join(_number(cell, result, best[column]) for column, result in enumerate(row.cells))
         names = "".join(f"<td>{escape(text)}</td>" for text in (row.backbone, row.learner, ", ".join(row.assumes)))
         rows.append(f"<tr>{names}{cells}</tr>")
     head = f"<tr><th>backbone</th><th>learner</th><th>assumes</th>{heads}</tr>"
@@ -49,9 +57,9 @@ def _section(table: AccuracyTable) -> str:
     )
 
 
-def _cell(result: Result | None, best: Result | None) -> str:
+def _number(cell: Cell, result: Result | None, best: Result | None) -> str:
     kind = "number best" if result is not None and result is best else "number"
-    return f'<td class="{kind}">{escape(percent(result)) if result else ""}</td>'
+    return f'<td class="{kind}">{escape(cell(result)) if result else ""}</td>'
 
 
 def _assumptions(results: Sequence[Result]) -> str:

@@ -10,6 +10,7 @@ from fewshot.benchmark.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Curves = dict[str, list[Result]]
 Styles = dict[str, Any]
@@ -75,6 +76,11 @@ def curves_svg(title: str, curves: Curves) -> str:
     axes = figure.add_subplot()
     draw_curves(axes, curves)
     axes.set_title(title)
+    return as_svg(figure)
+
+
+def as_svg(figure: Figure) -> str:
+    """A figure as an SVG element, the same bytes each time."""
     drawn = BytesIO()
     figure.savefig(drawn, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     text = drawn.getvalue().decode()

@@ -1,6 +1,6 @@
 """Results laid out for reading: one table a data set, a row for each backbone and learner, a column for each task."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from fewshot.benchmark.result import Result
@@ -9,8 +9,12 @@ ASSUMPTIONS = {
     "transductive": "sees all queries of a task at once",
     "assumes_balanced_queries": "assumes equally many queries a class",
     "needs_base_mean": "uses the mean of base classes",
+    "needs_base_classes": "uses the features of base classes",
     "trained": "has trained weights of its own",
 }
+
+
+Cell = Callable[[Result], str]
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,16 @@ def accuracy_tables(results: Iterable[Result]) -> list[AccuracyTable]:
 def percent(result: Result) -> str:
     """`62.31 ± 0.41`, in per cent."""
     return f"{100 * result.accuracy:.2f} ± {100 * result.ci95:.2f}"
+
+
+def percent_and_seconds(result: Result) -> str:
+    """`62.31 ± 0.41 (2.4 s)`, in per cent, with the seconds that 1,000 tasks took."""
+    return f"{percent(result)} ({seconds_per_thousand(result):.2g} s)"
+
+
+def seconds_per_thousand(result: Result) -> float:
+    """Seconds that 1,000 tasks take at the speed measured."""
+    return 1000 * result.evaluation["seconds"] / result.protocol.episodes
 
 
 def assumptions(learner: dict) -> tuple[str, ...]:

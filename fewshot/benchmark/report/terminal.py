@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from fewshot.benchmark.report.tables import accuracy_tables, percent
+from fewshot.benchmark.report.tables import Cell, accuracy_tables, percent
 from fewshot.benchmark.result import Result
 
 
-def terminal_report(results: Sequence[Result], console: Console) -> None:
-    """Print a table a data set: accuracy in per cent with 95 % intervals; the best of a column is bold."""
+def terminal_report(results: Sequence[Result], console: Console, cell: Cell = percent) -> None:
+    """Print a table a data set: accuracy in per cent with 95 % intervals; the best of a column is bold.
+
+    cell writes a result: `percent` or `percent_and_seconds`.
+    """
     for table in accuracy_tables(results):
         best = [table.best(column) for column in range(len(table.tasks))]
         drawn = Table(title=table.dataset, caption=table.facts, title_justify="left", caption_justify="left")
@@ -22,8 +25,8 @@ def terminal_report(results: Sequence[Result], console: Console) -> None:
             drawn.add_column("assumes", overflow="fold")
         for row in table.rows:
             cells = [
-                "" if cell is None else f"[bold]{percent(cell)}[/bold]" if cell is best[column] else percent(cell)
-                for column, cell in enumerate(row.cells)
+                "" if result is None else f"[bold]{cell(result)}[/bold]" if result is best[column] else cell(result)
+                for column, result in enumerate(row.cells)
             ]
             notes = [", ".join(row.assumes)] if len(drawn.columns) > len(cells) + 2 else []
             drawn.add_row(row.backbone, row.learner, *cells, *notes)

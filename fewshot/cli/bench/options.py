@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fewshot.errors import InvalidInput
-
 if TYPE_CHECKING:
     from fewshot.learners import Learner
 
@@ -49,23 +47,7 @@ class Ways(click.ParamType):
 
 
 def parse_learners(text: str) -> list[Learner]:
-    """`all`, `ridge` or `ridge:penalty=10,scale=2` to learners."""
-    from fewshot.learners import create_learner, list_learners
+    """`all`, `ridge` or `ridge:penalty=10` to learners."""
+    from fewshot.learners import create_learner, list_learners, parse_learner
 
-    if text == "all":
-        return [create_learner(name) for name in list_learners()]
-    name, _, settings = text.partition(":")
-    pairs = [part.partition("=") for part in settings.split(",") if part]
-    for key, equals, value in pairs:
-        if not (key and equals and value):
-            raise InvalidInput(f"learner settings are written name:setting=value,setting=value; found {text!r}")
-    return [create_learner(name, **{key: _value(value) for key, _, value in pairs})]
-
-
-def _value(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return {"true": True, "false": False, "none": None}.get(text.lower(), text)
+    return [create_learner(name) for name in list_learners()] if text == "all" else [parse_learner(text)]

@@ -44,11 +44,20 @@ def list_results(dataset: str, backbone: str, learner: str, task: str, store: Pa
     show_default=True,
     help="Tables on the terminal, Markdown, or a page with plots.",
 )
+@click.option("--seconds", is_flag=True, help="Beside each accuracy, the seconds for 1,000 tasks.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write Markdown or HTML to this file.")
 @click.option("--into", type=click.Path(path_type=Path), help="Renew the results block of this Markdown page.")
 @store_option
 def report(
-    dataset: str, backbone: str, learner: str, task: str, form: str, out: Path | None, into: Path | None, store: Path
+    dataset: str,
+    backbone: str,
+    learner: str,
+    task: str,
+    form: str,
+    seconds: bool,
+    out: Path | None,
+    into: Path | None,
+    store: Path,
 ) -> None:
     """Make tables (and, as HTML, plots) from the results that are kept.
 
@@ -59,18 +68,26 @@ def report(
       fewshot bench report --into README.md
     """
     from fewshot.benchmark import ResultStore
-    from fewshot.benchmark.report import html_report, markdown_report, replace_block, terminal_report
+    from fewshot.benchmark.report import (
+        html_report,
+        markdown_report,
+        percent,
+        percent_and_seconds,
+        replace_block,
+        terminal_report,
+    )
 
     results = ResultStore(store).find(dataset, backbone, learner, task)
     if not results:
         raise InvalidInput(f"no result in {store} matches; run fewshot bench run first, or see fewshot bench list")
+    cell = percent_and_seconds if seconds else percent
     if into:
-        replace_block(into, markdown_report(results))
+        replace_block(into, markdown_report(results, cell))
         click.echo(f"renewed the results in {into}")
     elif form == "terminal":
-        terminal_report(results, console())
+        terminal_report(results, console(), cell)
     else:
-        _write(markdown_report(results) if form == "markdown" else html_report(results), out)
+        _write(markdown_report(results, cell) if form == "markdown" else html_report(results, cell=cell), out)
 
 
 def _write(text: str, out: Path | None) -> None:

@@ -18,24 +18,27 @@ if TYPE_CHECKING:
     from fewshot.benchmark import Outcome, Protocol
 
 
-def _many(name: str, variable: str, default: list[Any] | None = None, **more: Any) -> Any:
-    """An option that may be given several times."""
+def _many(name: str, default: list[Any] | None = None, **more: Any) -> Any:
+    """An option that may be given several times, also called by its plural."""
     shown = {"default": default, "show_default": True} if default else {"required": "random" not in name}
-    return click.option(name, variable, multiple=True, **shown | more)
+    plural = name if name.endswith("s") else f"{name}s"
+    return click.option(*dict.fromkeys((name, plural)), plural.lstrip("-"), multiple=True, **shown | more)
 
 
 @click.command()
-@_many("--dataset", "datasets", help="A data set, or dataset@split; repeatable.")
-@_many("--backbone", "backbones", ["timm:tf_efficientnet_lite0"], help="A backbone; repeatable.")
-@_many("--random", "randoms", help="A backbone with random weights; repeatable.")
-@_many("--learner", "learners", ["prototypical"], help="name, name:setting=value,... or all; repeatable.")
-@_many("--ways", "ways", [5], type=Ways(), help="Classes a task; repeatable.")
-@_many("--shots", "shots", [1, 5], type=click.IntRange(1), help="Support images a class; repeatable.")
+@_many("--dataset", help="A data set, or dataset@split; repeatable.")
+@_many("--backbone", ["timm:tf_efficientnet_lite0"], help="A backbone; repeatable.")
+@_many("--random", help="A backbone with random weights; repeatable.")
+@_many("--learner", ["prototypical"], help="name, name:setting=value,... or all; repeatable.")
+@_many("--ways", [5], type=Ways(), help="Classes a task; repeatable.")
+@_many("--shots", [1, 5], type=click.IntRange(1), help="Support images a class; repeatable.")
 @click.option("--queries", type=click.IntRange(1), default=15, show_default=True, help="Queries a class.")
 @click.option("--episodes", type=click.IntRange(2), default=600, show_default=True, help="Tasks to average over.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the tasks drawn.")
 @click.option("--base", help="Split that learners may see beforehand, or none; by default train where there is one.")
 @click.option("--imbalance", "query_imbalance", type=float, help="Dirichlet concentration of the query counts.")
+@click.option("--unlabelled", type=click.IntRange(0), default=0, help="Further items a class, without their labels.")
+@click.option("--distractors", type=click.IntRange(0), default=0, help="Classes among the unlabelled items only.")
 @click.option("--support-domain", help="Draw the support from this domain.")
 @click.option("--query-domain", help="Draw the queries from this domain.")
 @click.option("--within", "groups", help="Keep each task within one group, such as alphabet.")
@@ -67,11 +70,12 @@ def run(
 ) -> None:
     """Evaluate every combination of data sets, backbones, learners, ways and shots, and keep each result.
 
-    Results that are there are not computed again, so a stopped run goes on when the same command is given again.
+    Results that are there are not computed again, so a stopped run goes on when the same command is given again. With
+    --learners all, a learner that asks for base classes is left out where a data set has none.
 
     \b
     Example:
-      fewshot bench run --dataset cifar-fs --dataset caltech101 --learner all
+      fewshot bench run --dataset cifar-fs --dataset caltech101 --learners all
       fewshot bench run --dataset openmoji --support-domain color --query-domain line --queries 1 --shots 1
     """
     from fewshot.backbones import create_backbone
@@ -87,6 +91,8 @@ def run(
         named += [create_backbone(name, device, precision, pretrained=False) for name in randoms]
         chosen = [learner for text in learners for learner in parse_learners(text)]
         outcomes = run_all(protocols, named, chosen, ResultStore(store), mode=mode, told=_tell)
+    if "all" in learners:
+        outcomes = [outcome for outcome in outcomes if outcome.applicable]
     _summarise(outcomes, as_json)
 
 
