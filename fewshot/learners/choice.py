@@ -47,7 +47,7 @@ def choose_learner(shots: int, queries: Queries = "alone", base: Base = "none") 
         if word not in known:
             raise InvalidInput(f"a situation is told by {', '.join(map(repr, known))}; found {word!r}")
     found = [row for row in _table() if (row["queries"], row["base"]) == (queries, base)]
-    row = min(found, key=lambda row: abs(row["shots"] - shots))
+    row = min(found, key=lambda row: (abs(row["shots"] - shots), -row["shots"]))
     return Choice(row["learner"], _reason(row))
 
 

@@ -44,6 +44,9 @@ def test_show(fewshot) -> None:
     assert "1600" in fewshot("backbones", "show", "fewshot:conv4").output.replace(",", "")
     assert json.loads(fewshot("datasets", "show", "digits", "--json").output)["classes"] == 10
     assert "penalty" in fewshot("learners", "show", "ridge").output
+    advice = fewshot("learners", "choose", "--shots", "5", "--queries", "together").output
+    assert "at 5 shots" in advice
+    assert json.loads(fewshot("learners", "choose", "--shots", "5", "--json").output)["reason"] != advice.strip()
 
 
 def test_check_tells_sound_from_broken(fewshot, photos) -> None:

