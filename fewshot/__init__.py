@@ -25,10 +25,12 @@ _HOME = {
     "EpisodeSampler": "fewshot.episodes",
     "MetaDatasetSampler": "fewshot.episodes",
     "create_learner": "fewshot.learners",
+    "choose_learner": "fewshot.learners",
     "list_learners": "fewshot.learners",
     "register_learner": "fewshot.learners",
     "Learner": "fewshot.learners",
     "evaluate": "fewshot.learners",
+    "train_learner": "fewshot.learners",
     "FewShotClassifier": "fewshot.learners",
     "FewshotError": "fewshot.errors",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fewshot.benchmark.protocol import Protocol
@@ -13,7 +14,11 @@ from fewshot.benchmark.store import ResultStore
 from fewshot.datasets import load_dataset
 from fewshot.embeddings import EmbeddingTable, embed
 from fewshot.errors import FewshotError, InvalidInput
+from fewshot.files import cache_folder
+from fewshot.fingerprint import fingerprint
 from fewshot.learners import BaseStatistics, describe_learner, evaluate
+from fewshot.learners.trained import TrainedLearner
+from fewshot.learners.training import train_learner
 
 if TYPE_CHECKING:
     from fewshot.backbones import Backbone
@@ -51,8 +56,9 @@ def run(
     """Evaluate every learner on every backbone under every protocol.
 
     `only-missing` computes what `store` lacks, so a run that was stopped goes on; `always` computes anew; `never` only
-    reads. `told` hears each outcome as it comes. What cannot be done (a class too small for the shots, a learner that
-    needs base classes where there are none) is an outcome with a reason, and the rest goes on.
+    reads. A learner that has to be trained and was not is trained on the base classes first. `told` hears each outcome
+    as it comes. What cannot be done (a class too small for the shots, a learner that needs base classes where there are
+    none) is an outcome with a reason, and the rest goes on.
     """
     if mode not in ("only-missing", "always", "never"):
         raise InvalidInput(f"mode must be only-missing, always or never, found {mode!r}")
@@ -68,7 +74,7 @@ def run(
 
 
 def _one(bench: _Bench, protocol: Protocol, learner: Learner, store: ResultStore, mode: Mode) -> Outcome:
-    facts = describe_learner(learner)
+    facts = _facts(learner)
     path = store.path(bench.facts, protocol, facts)
     outcome = Outcome(protocol, bench.backbone.name, learner_label(facts))
     if mode != "always" and path.exists():
@@ -86,8 +92,17 @@ def _one(bench: _Bench, protocol: Protocol, learner: Learner, store: ResultStore
     return replace(outcome, result=result, made_now=True)
 
 
+def _facts(learner: Learner) -> dict[str, Any]:
+    """What the result says of the learner: weights by content, since a path means nothing elsewhere."""
+    facts = describe_learner(learner)
+    if isinstance(learner, TrainedLearner) and learner.weights:
+        facts["settings"]["weights"] = fingerprint(Path(learner.weights).read_bytes())
+    return facts
+
+
 def _needs_base(learner: Learner) -> bool:
-    return learner.needs_base_mean or learner.needs_base_classes
+    untrained = isinstance(learner, TrainedLearner) and not learner.weights
+    return learner.needs_base_mean or learner.needs_base_classes or untrained
 
 
 class _Bench:
@@ -103,6 +118,9 @@ class _Bench:
     def measure(self, protocol: Protocol, learner: Learner, facts: dict[str, Any]) -> Result:
         """Evaluate `learner`, described by `facts`, and put the result together with all that made it."""
         table = self.table(protocol.dataset, protocol.split)
+        if isinstance(learner, TrainedLearner) and not learner.weights:
+            learner = self.trained(learner, protocol)
+            facts = {**facts, "training": learner.facts()["training"]}
         base = None
         if _needs_base(learner) and protocol.base:
             base = self.base(protocol.dataset, protocol.base)
@@ -136,6 +154,17 @@ class _Bench:
         if key not in self._bases:
             self._bases[key] = BaseStatistics.from_table(self.table(*key))
         return self._bases[key]
+
+    def trained(self, learner: TrainedLearner, protocol: Protocol) -> TrainedLearner:
+        """The learner with weights trained on the base classes, for tasks of this shape; kept for next time."""
+        table = self.table(protocol.dataset, str(protocol.base))
+        shape = {"ways": 5 if protocol.ways == "all" else protocol.ways, "shots": protocol.shots}
+        key = fingerprint({"learner": learner.facts(), "backbone": table.backbone, "data": table.dataset, **shape})
+        weights = cache_folder() / "learners" / f"{learner.name}-{key}.safetensors"
+        if not weights.exists():
+            weights.parent.mkdir(parents=True, exist_ok=True)
+            train_learner(learner, table, weights, **shape, progress=self.progress)
+        return replace(learner, weights=str(weights))
 
     def tasks(self, protocol: Protocol, table: EmbeddingTable) -> Episodes:
         if self._tasks is None or self._tasks[0] != protocol:

@@ -23,7 +23,7 @@ def learners() -> None:
 @click.argument("pattern", default="*")
 @json_option
 def list_command(pattern: str, as_json: bool) -> None:
-    """List the learners whose names match PATTERN, with their papers.
+    """List the learners whose names match PATTERN, with their papers, assumptions and defaults.
 
     \b
     Example:
@@ -43,6 +43,7 @@ def list_command(pattern: str, as_json: bool) -> None:
                 "what it does": facts["summary"],
                 "paper": facts["paper"],
                 "assumes": ", ".join(assumptions(facts)),
+                "defaults": ", ".join(f"{name}={value}" for name, value in facts["defaults"].items()),
             }
             for facts in described
         ]

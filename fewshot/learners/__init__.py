@@ -1,30 +1,97 @@
 """Few-shot classifiers over features: one file a method, thousands of tasks at once."""
 
 from fewshot.learners.base_statistics import BaseStatistics
+from fewshot.learners.choice import Choice, choose_learner
 from fewshot.learners.classifier import FewShotClassifier
 from fewshot.learners.evaluate import evaluate
 from fewshot.learners.evaluation import Evaluation
-from fewshot.learners.inductive import Logistic, Matching, NearestNeighbour, Prototypical, Ridge, SimpleShot
+from fewshot.learners.inductive import (
+    FEAT,
+    LDA,
+    SVM,
+    Cosine,
+    DistributionCalibration,
+    Ensemble,
+    Finetune,
+    Logistic,
+    Matching,
+    MatchingFCE,
+    NearestNeighbour,
+    Prototypical,
+    Relation,
+    Ridge,
+    SimpleShot,
+    SoftKMeans,
+)
 from fewshot.learners.learner import Head, Learner
-from fewshot.learners.registry import create_learner, describe_learner, list_learners, register_learner
-from fewshot.learners.transductive import PTMAP
+from fewshot.learners.registry import create_learner, describe_learner, list_learners, parse_learner, register_learner
+from fewshot.learners.trained import TrainedLearner
+from fewshot.learners.training import train_learner
+from fewshot.learners.transductive import (
+    BAVARDAGE,
+    BDCSPN,
+    BMS,
+    BPA,
+    EASE,
+    ICI,
+    ILPC,
+    PADDLE,
+    PTMAP,
+    TIMADM,
+    TIMGD,
+    AlphaTIM,
+    EMDirichlet,
+    LaplacianShot,
+    ProtoLP,
+    TransductiveFinetune,
+)
 
 __all__ = [
+    "BAVARDAGE",
+    "BDCSPN",
+    "BMS",
+    "BPA",
+    "EASE",
+    "FEAT",
+    "ICI",
+    "ILPC",
+    "LDA",
+    "PADDLE",
     "PTMAP",
+    "SVM",
+    "TIMADM",
+    "TIMGD",
+    "AlphaTIM",
     "BaseStatistics",
+    "Choice",
+    "Cosine",
+    "DistributionCalibration",
+    "EMDirichlet",
+    "Ensemble",
     "Evaluation",
     "FewShotClassifier",
+    "Finetune",
     "Head",
+    "LaplacianShot",
     "Learner",
     "Logistic",
     "Matching",
+    "MatchingFCE",
     "NearestNeighbour",
+    "ProtoLP",
     "Prototypical",
+    "Relation",
     "Ridge",
     "SimpleShot",
+    "SoftKMeans",
+    "TrainedLearner",
+    "TransductiveFinetune",
+    "choose_learner",
     "create_learner",
     "describe_learner",
     "evaluate",
     "list_learners",
+    "parse_learner",
     "register_learner",
+    "train_learner",
 ]

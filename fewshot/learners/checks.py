@@ -2,7 +2,8 @@
 
 from dataclasses import fields
 from math import isfinite
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
@@ -53,24 +54,28 @@ def check_finite_logits(logits: Tensor, absent: Tensor, mask: Tensor, query: Ten
     bad = (~logits.isfinite() & ~absent & mask[..., None]).flatten(1).any(1)
     if not bad.any():
         return
+    check_finite_query(query)
     task = _first(bad)
-    if query[task].isfinite().all():
-        raise InvalidInput(f"the logits of task {task} are not finite: its features are too large; scale them down")
-    raise InvalidInput(f"the queries of task {task} hold NaN or infinite features")
+    raise InvalidInput(f"the logits of task {task} are not finite: its features are too large; scale them down")
+
+
+def check_finite_query(query: Tensor) -> None:
+    """Raise `InvalidInput` for queries (T, Q, D) that hold NaN or infinite values."""
+    if query.sum().isfinite():  # one cheap reading; only where it fails is each value looked at
+        return
+    broken = ~query.isfinite().flatten(1).all(1)
+    if broken.any():
+        raise InvalidInput(f"the queries of task {_first(broken)} hold NaN or infinite features")
 
 
 def check_settings(learner: Any) -> None:
-    """Raise `InvalidInput` for a setting that does not suit its annotation: a `Literal`, a float, an int, a bool."""
+    """Raise `InvalidInput` for a setting that does not suit its annotation: a type, a `Literal`, or a union."""
     kinds = get_type_hints(type(learner))
     for field in fields(learner):
         value, kind = getattr(learner, field.name), kinds[field.name]
-        if get_origin(kind) is Literal:
-            needed, suits = " or ".join(map(repr, get_args(kind))), value in get_args(kind)
-        elif kind is float:
-            needed, suits = "a finite number", type(value) in (int, float) and isfinite(value)
-        else:
-            needed, suits = f"of type {kind.__name__}", type(value) is kind
-        if not suits:
+        choices = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+        if not any(_suits(value, choice) for choice in choices):
+            needed = " or ".join(map(_described, choices))
             raise InvalidInput(f"{learner.name}: {field.name} must be {needed}, found {value!r}")
 
 
@@ -79,6 +84,27 @@ def check_positive(learner: Any, *settings: str) -> None:
     for name in settings:
         if getattr(learner, name) <= 0:
             raise InvalidInput(f"{learner.name}: {name} must be above zero, found {getattr(learner, name)!r}")
+
+
+def check_not_negative(learner: Any, *settings: str) -> None:
+    """Raise `InvalidInput` for a setting below zero."""
+    for name in settings:
+        if getattr(learner, name) < 0:
+            raise InvalidInput(f"{learner.name}: {name} must be zero or more, found {getattr(learner, name)!r}")
+
+
+def _suits(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if kind is float:
+        return type(value) in (int, float) and isfinite(value)
+    return type(value) is kind
+
+
+def _described(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return " or ".join(map(repr, get_args(kind)))
+    return "a finite number" if kind is float else f"of type {kind.__name__}"
 
 
 def _masked(items: Tensor, mask: Tensor | None, like: Tensor, tasks: int, role: str) -> tuple[Tensor, Tensor]:

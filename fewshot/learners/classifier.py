@@ -60,6 +60,7 @@ class FewShotClassifier:
                 f"({self.backbone.name}); make both with the same"
             )
         learner, reason = self._chosen(labels)
+        learner.check_backbone(self.backbone.fingerprint)
         support = self._features(images)
         base = self.base
         if base is None and learner.needs_base_mean:

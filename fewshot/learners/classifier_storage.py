@@ -1,7 +1,8 @@
-"""A fitted `FewShotClassifier` as a folder: `head.safetensors` and `classifier.json`."""
+"""A fitted `FewShotClassifier` as a folder: `head.safetensors`, `classifier.json`, and the weights of its learner."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,14 @@ from fewshot.errors import FingerprintMismatch, InvalidInput, MissingWeights, Un
 from fewshot.files import read_json, whole_folder, write_json
 from fewshot.learners.learner import Head
 from fewshot.learners.registry import create_learner
+from fewshot.learners.trained import TrainedLearner
 
 if TYPE_CHECKING:
     from fewshot.backbones import Backbone
     from fewshot.learners.classifier import FewShotClassifier
 
 FORMAT, VERSION = "fewshot.FewShotClassifier", 1
+WEIGHTS = "learner.safetensors"  # of a learner that was trained
 
 
 def save_classifier(classifier: FewShotClassifier, folder: Path) -> None:
@@ -40,6 +43,8 @@ def save_classifier(classifier: FewShotClassifier, folder: Path) -> None:
         },
     }
     with whole_folder(folder) as beside:
+        if isinstance(head.learner, TrainedLearner):
+            shutil.copyfile(head.learner.weights, beside / WEIGHTS)
         save_file(
             {name: tensor.contiguous() for name, tensor in head.state_dict().items()}, beside / "head.safetensors"
         )
@@ -56,7 +61,10 @@ def load_classifier(kind: type[FewShotClassifier], folder: Path, backbone: Backb
     state = _read_tensors(folder / "head.safetensors")
     try:
         made_with, classes = content["backbone"], np.asarray(content["classes"])
-        learner = create_learner(content["learner"]["name"], **content["learner"]["settings"])
+        settings = content["learner"]["settings"]
+        if (folder / WEIGHTS).exists():
+            settings["weights"] = str(folder / WEIGHTS)
+        learner = create_learner(content["learner"]["name"], **settings)
         if tuple(state["present"].shape) != (1, len(classes)):
             raise UnreadableFile(f"{folder} names {len(classes)} classes and its head has others; it was damaged")
         backbone = backbone or _create(made_with)

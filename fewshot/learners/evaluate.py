@@ -13,7 +13,8 @@ from fewshot.errors import FingerprintMismatch, InvalidInput
 from fewshot.learners.base_statistics import BaseStatistics
 from fewshot.learners.evaluation import Evaluation
 from fewshot.learners.learner import Learner
-from fewshot.learners.memory import free_memory
+from fewshot.learners.memory import free_memory, hold_freed_memory
+from fewshot.learners.probabilities import class_softmax
 from fewshot.metrics import ClassCounts, ReliabilityBins, accuracy_of_predictions, top_k_accuracy
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def evaluate(
     for a `base` of another backbone.
     """
     _check(table, episodes, base, chunk)
+    learner.check_backbone(table.backbone)
+    hold_freed_memory()
     start = perf_counter()
     features = table.features if device is None else table.features.to(device)
     episodes = episodes.to(features.device)
@@ -61,7 +64,7 @@ def evaluate(
         predictions = logits.argmax(2)
         accuracies.append(accuracy_of_predictions(predictions, labels))
         counts.update(predictions, labels, part.classes)
-        bins.update(logits.softmax(2), labels)
+        bins.update(class_softmax(logits), labels)
         for k, found in top.items():
             found.append(top_k_accuracy(logits, labels, k))
     return Evaluation(

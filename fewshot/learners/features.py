@@ -11,9 +11,14 @@ def l2_normalize(features: Tensor) -> Tensor:
     return features / features.norm(dim=-1, keepdim=True).clamp(min=1e-12)
 
 
+def l2_normalize_(features: Tensor) -> Tensor:
+    """The same in place, for features that nobody else holds: memory traffic is what such a step costs."""
+    return features.div_(features.norm(dim=-1, keepdim=True).clamp_(min=1e-12))
+
+
 def power_transform(features: Tensor, exponent: float = 0.5) -> Tensor:
     """(|x| + 1e-6)^exponent with the sign of x (Hu et al. 2021, eq. 1): long tails become more like a Gaussian."""
-    return torch.where(features < 0, -1.0, 1.0) * (features.abs() + 1e-6).pow(exponent)
+    return features.abs().add_(1e-6).pow_(exponent).copysign_(features)
 
 
 def min_max_scale(features: Tensor, real: Tensor) -> Tensor:
@@ -41,3 +46,17 @@ def to_span(features: Tensor) -> Tensor:
     jitter = _JITTER[gram.dtype] * gram.diagonal(dim1=1, dim2=2).amax(1)
     gram.diagonal(dim1=1, dim2=2).add_(jitter.clamp(min=1e-30)[:, None])
     return torch.linalg.cholesky(gram).to(features.dtype)
+
+
+def to_principal(features: Tensor) -> Tensor:
+    """Features (T, N, D) in the coordinates of their singular directions (T, N, min(N, D)), the largest last.
+
+    They have the same products among each other; the columns are orthogonal, each as long as its singular value.
+    """
+    wide = features.double()
+    if features.shape[1] >= features.shape[2]:
+        directions = torch.linalg.eigh(wide.mT @ wide)[1]
+        return (wide @ directions).to(features.dtype)
+    # eigenvectors of the Gram matrix are the left singular vectors, its eigenvalues the squared singular values
+    values, vectors = torch.linalg.eigh(wide @ wide.mT)
+    return (vectors * values[:, None].clamp(min=0).sqrt()).to(features.dtype)

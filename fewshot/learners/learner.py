@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from fewshot.errors import InvalidInput
+from fewshot.errors import FingerprintMismatch, InvalidInput
 from fewshot.learners.base_statistics import BaseStatistics
 from fewshot.learners.checks import (
     check_finite_logits,
@@ -81,6 +81,7 @@ class Learner(ABC):
         """
         support, labels, present = check_support(support, labels, ways)
         if base is not None:
+            self.check_backbone(base.backbone)
             base = base.fitted_to(support)
         self._check_base(base)
         if unlabelled is None:
@@ -102,6 +103,19 @@ class Learner(ABC):
             raise InvalidInput(
                 f"{self.name} needs the features of the base classes, and these statistics hold only a mean: make them "
                 "with BaseStatistics.from_table(table) or from_features(features, labels)"
+            )
+
+    @property
+    def backbone(self) -> str:
+        """Fingerprint of the only backbone whose features it takes; empty where any will do."""
+        return ""
+
+    def check_backbone(self, fingerprint: str) -> None:
+        """Raise `FingerprintMismatch` for features of another backbone than its weights were trained on."""
+        if self.backbone and fingerprint and self.backbone != fingerprint:
+            raise FingerprintMismatch(
+                f"{self.name} was trained on features of backbone {self.backbone}, and these are of {fingerprint}; "
+                "train it on base classes of the same backbone, precision and layers"
             )
 
     def facts(self) -> dict[str, Any]:

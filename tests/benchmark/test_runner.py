@@ -1,11 +1,13 @@
 """The runner computes what is missing, shares what it can, and gives the numbers that `evaluate` gives."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from fewshot import create_backbone, create_learner, embed, evaluate, load_dataset
-from fewshot.benchmark import Protocol, ResultStore, default_base, default_split, run
+from fewshot.benchmark import Protocol, ResultStore, default_base, default_split, run, runner
+from fewshot.learners.training import train_learner
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +84,20 @@ def test_defaults_of_splits(shared_data) -> None:
     assert default_split("digits") == "all"
     assert default_base("digits", "all") is None
     assert default_split("folder:anywhere") == "all"
+
+
+def test_learners_are_trained_on_the_base_classes_first(pixels, tmp_path, monkeypatch, shared_data) -> None:
+    monkeypatch.setattr(runner, "train_learner", partial(train_learner, steps=2, tasks=4, validation_tasks=4))
+    monkeypatch.setattr(runner, "cache_folder", lambda: tmp_path / "cache")
+    protocol = Protocol("cifar-fs", split="test", base="train", episodes=20)
+    learners = [create_learner("feat")]
+    (outcome,) = run([protocol], [pixels], learners, ResultStore(tmp_path), progress=False)
+    assert outcome.result.learner["training"]["shots"] == 1
+    assert outcome.result.learner["settings"]["weights"] == ""
+    (weights,) = (tmp_path / "cache" / "learners").iterdir()
+    written = weights.stat().st_mtime_ns
+    (again,) = run([protocol], [pixels], learners, ResultStore(tmp_path), mode="always", progress=False)
+    assert weights.stat().st_mtime_ns == written
+    assert again.result.per_episode.tolist() == outcome.result.per_episode.tolist()
+    (none,) = run([replace(protocol, base=None)], [pixels], learners, ResultStore(tmp_path), progress=False)
+    assert not none.applicable

@@ -1,13 +1,15 @@
 """Random tasks that the tests of learners share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from fewshot.learners import BaseStatistics
+from fewshot.embeddings import EmbeddingTable
+from fewshot.learners import BaseStatistics, Learner, TrainedLearner, train_learner
+from fewshot.learners.trained import save_network
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,62 @@ def _make_tasks(
 @pytest.fixture(scope="session")
 def make_tasks() -> MakeTasks:
     return _make_tasks
+
+
+@pytest.fixture(scope="session")
+def base_table() -> Callable[..., EmbeddingTable]:
+    """Classes of any dimension. Their items differ most along a direction that says nothing of the class, as brightness
+    does in pictures: what training can learn to leave out.
+    """
+
+    def make(dim: int, classes: int = 20, items: int = 12, seed: int = 7) -> EmbeddingTable:
+        draw = torch.Generator().manual_seed(seed)
+        labels = torch.arange(classes).repeat_interleave(items)
+        features = torch.rand(classes, dim, generator=draw)[labels]
+        features += 0.2 * torch.randn(features.shape, generator=draw)
+        features += 3 * torch.rand(len(labels), 1, generator=draw) * torch.linspace(0, 1, dim)
+        names, ids = (tuple(map(str, range(count))) for count in (classes, len(labels)))
+        return EmbeddingTable(features.clamp(min=0), labels, names, ids)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def with_weights(
+    base_table: Callable[..., EmbeddingTable], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Learner, int], Learner]:
+    """Gives a trained learner weights for so many dimensions, after a short training; others stay as they are."""
+    folder, trained = tmp_path_factory.mktemp("weights"), {}
+
+    def train(learner: Learner, dim: int) -> Learner:
+        if not isinstance(learner, TrainedLearner) or learner.weights:
+            return learner
+        if (learner, dim) not in trained:
+            out = folder / f"{len(trained)}.safetensors"
+            trained[learner, dim] = train_learner(
+                learner, base_table(dim), out, queries=4, steps=60, tasks=8, validate_every=20
+            )
+        return trained[learner, dim]
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TrainedLearner]:
+    """Gives a trained learner random weights, none of them zero as some are before training."""
+    folder = tmp_path_factory.mktemp("random")
+
+    def give(learner: TrainedLearner, dim: int, backbone: str = "") -> TrainedLearner:
+        with torch.random.fork_rng():
+            torch.manual_seed(dim)
+            network = learner.network(dim)
+            for parameter in network.parameters():
+                parameter.data += 0.3 * torch.randn(parameter.shape)
+        out = folder / f"{len(list(folder.iterdir()))}.safetensors"
+        save_network(out, network, learner, dim, backbone, {})
+        return replace(learner, weights=str(out))
+
+    return give
 
 
 GRID = [(1, 1, 1, 8), (2, 1, 3, 1), (5, 1, 4, 64), (5, 5, 3, 7), (20, 3, 1, 32)]

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,7 +47,8 @@ def classifier() -> FewShotClassifier:
 
 
 @pytest.mark.parametrize("learner", list_learners())
-def test_every_learner_classifies_images(learner):
+def test_every_learner_classifies_images(learner, with_weights):
+    learner = with_weights(create_learner(learner), 12)
     features = embed_images(MeanColour(), images_of(COLOURS, seed=2)[0])
     base = BaseStatistics.from_features(features, torch.arange(12) % 4, backbone="f00d")
     classifier = FewShotClassifier(MeanColour(), learner, base).fit(*images_of(COLOURS))
@@ -166,16 +168,19 @@ def test_base_of_another_backbone_is_refused():
 
 
 @pytest.mark.parametrize("learner", list_learners())
-def test_what_is_saved_loads_the_same(learner, tmp_path):
-    base = BaseStatistics(torch.full((12,), 0.4))
+def test_what_is_saved_loads_the_same(learner, tmp_path, with_weights):
+    learner = with_weights(create_learner(learner), 12)
+    features = embed_images(MeanColour(), images_of(COLOURS, seed=2)[0])
+    base = BaseStatistics.from_features(features, torch.arange(12) % 4)
     classifier = FewShotClassifier(MeanColour(), learner, base).fit(*images_of(COLOURS))
     classifier.save(tmp_path / "clf")
     classifier.save(tmp_path / "clf")  # takes the place of the first
     loaded = FewShotClassifier.load(tmp_path / "clf", backbone=MeanColour())
     images, _ = images_of(COLOURS, seed=1)
+    kept = {"weights": ""} if learner.trained else {}  # the folder has a copy of its own
     np.testing.assert_array_equal(loaded.predict_proba(images), classifier.predict_proba(images))
     assert loaded.predict(images).tolist() == classifier.predict(images).tolist()
-    assert loaded.learner == create_learner(learner)
+    assert replace(loaded.learner, **kept) == replace(learner, **kept)
 
 
 def test_another_backbone_is_refused(classifier, tmp_path):

@@ -14,15 +14,47 @@ VARIANTS = [
     ("prototypical", {"metric": "cosine"}),
     ("nearest-neighbour", {"metric": "cosine"}),
     ("ridge", {"bias": False}),
+    ("svm", {"normalize": True, "C": 1.0, "scale": 5.0}),
+    ("lda", {"shrinkage": "ledoit-wolf"}),
+    ("lda", {"shrinkage": 0.2}),
+    ("ensemble", {"learners": "prototypical+pt-map", "mean": "logits"}),
     ("logistic", {"normalize": False, "C": 0.1}),
+    ("cosine", {"scale": 10.0, "momentum": 0.0}),
+    ("alpha-tim", {"alpha": 7.0}),
+    ("tim-gd", {"features": "centre-base+l2", "marginal": 0.0, "steps": 100}),
+    ("tim-adm", {"conditional": 1.0, "rate": 0.5}),
+    ("transductive-finetune", {"rate": 1e-3, "temperature": 10.0}),
+    ("bavardage", {"features": "centre-base+l2", "whiten": True}),
+    ("em-dirichlet", {"hard": True}),
+    ("paddle", {"lam": 0.5}),
+    ("soft-kmeans", {"transform": "CL2N", "distractors": "cluster", "scale": 5.0, "steps": 3}),
+    ("bpa", {"learner": "prototypical"}),
+    ("bms", {"epochs": 0}),
+    ("ease", {"dim": 4}),
+    ("pt-map", {"features": "l2+svd-4"}),
+    ("bd-cspn", {"classify": "unshifted"}),
+    ("laplacianshot", {"classify": "unshifted", "neighbours": 6}),
+    ("laplacianshot", {"rectify": False, "features": "l2"}),
+    ("ilpc", {"features": "l2", "cleanest": 1, "steps": 50}),
+    ("ici", {"taken": 2, "dims": 3}),
 ]
 CASES = [(name, {}) for name in list_learners()] + VARIANTS
 
 
 @pytest.fixture(params=CASES, ids=lambda case: "-".join([case[0], *map(str, case[1].values())]))
-def learner(request) -> Learner:
+def learner(request, monkeypatch, with_weights) -> Learner:
     name, settings = request.param
-    return create_learner(name, **settings)
+    untrained = create_learner(name, **settings)
+    if untrained.trained:  # weights are for one dimension, and these tests fit several
+        fit = type(untrained).fit
+        monkeypatch.setattr(
+            type(untrained),
+            "fit",
+            lambda self, support, *more, **named: fit(
+                with_weights(untrained, support.shape[-1] or 16), support, *more, **named
+            ),
+        )
+    return with_weights(untrained, 16)
 
 
 def logits_of(learner, tasks, **changes):

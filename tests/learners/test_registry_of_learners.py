@@ -4,7 +4,7 @@ from typing import Literal
 import pytest
 
 from fewshot.errors import InvalidInput, UnknownName
-from fewshot.learners import Learner, create_learner, describe_learner, list_learners, register_learner
+from fewshot.learners import Learner, create_learner, describe_learner, list_learners, parse_learner, register_learner
 from fewshot.learners.checks import check_positive
 
 
@@ -104,3 +104,23 @@ def test_describe_tells_everything():
 def test_simpleshot_needs_a_base_mean_only_when_it_centres():
     assert describe_learner("simpleshot")["needs_base_mean"]
     assert not create_learner("simpleshot", transform="L2N").needs_base_mean
+
+
+@pytest.mark.parametrize(
+    ("text", "learner"),
+    [
+        ("test-answer", Answer()),
+        ("test-answer:size=4,rate=.25", Answer(size=4, rate=0.25)),
+        ("test-answer:mode=slow,loud=true", Answer(mode="slow", loud=True)),
+        ("test-answer(size=4, loud=False)", Answer(size=4)),
+        ("test-answer()", Answer()),
+    ],
+)
+def test_a_learner_is_parsed(text, learner):
+    assert parse_learner(text) == learner
+
+
+@pytest.mark.parametrize("text", ["test-answer:4", "test-answer:size=", "test-answer:=4", "test-answer(size=4"])
+def test_what_is_no_learner_is_told(text):
+    with pytest.raises((InvalidInput, UnknownName)):
+        parse_learner(text)

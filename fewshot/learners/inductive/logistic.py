@@ -13,6 +13,7 @@ from fewshot.learners.checks import check_positive
 from fewshot.learners.features import l2_normalize
 from fewshot.learners.iteration import until_settled
 from fewshot.learners.learner import Learner
+from fewshot.learners.probabilities import class_softmax
 from fewshot.learners.registry import register_learner
 from fewshot.learners.support import Support
 
@@ -92,7 +93,7 @@ def _step(
 ) -> tuple[list[Tensor], Tensor]:
     """From the point (T, S + 1, W) and the one that momentum leads to, the next of both, and the residual (T,)."""
     real, absent = targets.sum(2, keepdim=True), targets.sum(1, keepdim=True) == 0
-    probabilities = (design @ ahead).masked_fill(absent, -torch.inf).softmax(2) * real
+    probabilities = class_softmax((design @ ahead).masked_fill(absent, -torch.inf)) * real
     residual = ahead[:, :-1] + C * (probabilities - targets)
     following = ahead - solver @ residual
     change = following - point

@@ -16,8 +16,8 @@ from fewshot.learners.support import Support
 class Matching(Learner):
     """Softmax attention over the cosines with the support, without full context embeddings.
 
-    The logit of a class is the log of the attention that its samples get together, so a class with more samples gets
-    more of it.
+    With these, trained, it is `matching-fce`. The logit of a class is the log of the attention that its samples get
+    together, so a class with more samples gets more of it.
     """
 
     def learn(self, support: Support) -> dict[str, Tensor]:

@@ -19,16 +19,18 @@ from fewshot.learners.support import Support
 class Ridge(Learner):
     """Least squares to one-hot labels with an L2 penalty on the weights.
 
-    R2D2 learns the penalty together with a scale of the logits; here the penalty is a setting and the logits are the
-    regression's own, which makes probabilities cautious. The bias is free of the penalty, as in scikit-learn's Ridge.
+    R2D2 learns the penalty together with a scale of the logits (eq. 6); here both are settings, and scale 1 leaves the
+    regression's own outputs, which makes probabilities cautious. The bias is free of the penalty, as in scikit-learn's
+    Ridge.
     """
 
     penalty: float = 1.0
     bias: bool = True
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(self, "penalty")
+        check_positive(self, "penalty", "scale")
 
     def learn(self, support: Support) -> dict[str, Tensor]:
         """Weight (T, ways, D) and bias (T, 1, ways)."""
@@ -41,8 +43,8 @@ class Ridge(Learner):
         return {"weight": weight, "bias": share - centre @ weight.mT}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
-        """The regression's outputs."""
-        return query @ state["weight"].mT + state["bias"]
+        """The regression's outputs, times the scale."""
+        return self.scale * (query @ state["weight"].mT + state["bias"])
 
 
 def ridge(features: Tensor, targets: Tensor, penalty: float) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fewshot.learners.distances import squared_distance
-from fewshot.learners.features import l2_normalize
+from fewshot.learners.features import l2_normalize, l2_normalize_
 from fewshot.learners.learner import Learner
 from fewshot.learners.prototypes import class_means
 from fewshot.learners.registry import register_learner
@@ -46,4 +46,4 @@ class SimpleShot(Learner):
     def _transformed(self, features: Tensor, centre: Tensor) -> Tensor:
         if self.transform == "UN":
             return features
-        return l2_normalize(features - centre if self.transform == "CL2N" else features)
+        return l2_normalize_(features - centre) if self.transform == "CL2N" else l2_normalize(features)

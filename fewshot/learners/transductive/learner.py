@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fewshot.learners.checks import check_finite_query
 from fewshot.learners.learner import Learner
 from fewshot.learners.support import Support
 from fewshot.learners.transductive.preprocessing import check_recipe, needs_base_mean, preprocess
@@ -48,6 +49,7 @@ class TransductiveLearner(Learner):
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
         """Logits of the queries of each task, found together."""
+        check_finite_query(query)  # the decompositions of some steps fail on NaN in their own way
         tasks = preprocess(Tasks.of(state, query, mask), self.features, state["base_mean"])
         return self.transduce(tasks, state)[:, : query.shape[1]]
 

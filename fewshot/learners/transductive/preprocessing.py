@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from fewshot.errors import InvalidInput
-from fewshot.learners.features import l2_normalize, min_max_scale, power_transform, to_span
+from fewshot.learners.features import l2_normalize, l2_normalize_, min_max_scale, power_transform, to_principal, to_span
+from fewshot.learners.transductive.affinities import balanced_affinities
 from fewshot.learners.transductive.tasks import Tasks
 
 
@@ -18,11 +18,14 @@ def preprocess(tasks: Tasks, recipe: str, base_mean: Tensor) -> Tasks:
     classes, or of the task's support, queries or both; centre-each: support and queries each less their own mean;
     align: queries moved so that their mean is the support's (Liu et al. 2020, eq. 5); min-max: each dimension to
     [0, 1]; span: to as many dimensions as the task has items (same distances); svd-R: to the R directions of largest
-    singular value (same distances within them).
+    singular value (same distances within them); bpa: to the affinities of each item with all (Shalam & Korman 2024).
     """
+    given = tasks
     for name in _names(recipe):
         if name == "centre-base":
             tasks = tasks.mapped(lambda features: features - base_mean)
+        elif name == "l2" and tasks.query is not given.query and tasks.support is not given.support:
+            tasks = tasks.mapped(l2_normalize_)
         elif name.startswith("svd-"):
             tasks = _svd(tasks, int(name.removeprefix("svd-")))
         else:
@@ -82,17 +85,18 @@ def _align(tasks: Tasks) -> Tasks:
 
 
 def _min_max(tasks: Tasks) -> Tasks:
-    real = torch.cat([tasks.real_support, tasks.real_query], 1)
-    return tasks.mapped_together(lambda features: min_max_scale(features, real))
+    return tasks.mapped_together(lambda features: min_max_scale(features, tasks.real))
+
+
+def _affinities(tasks: Tasks) -> Tasks:
+    return tasks.mapped_together(lambda features: balanced_affinities(features, tasks.real))
 
 
 def _svd(tasks: Tasks, rank: int) -> Tasks:
     def project(features: Tensor) -> Tensor:
         if rank >= min(features.shape[1:]):
             return to_span(features)
-        # eigenvectors of the Gram matrix are the left singular vectors, its eigenvalues the squared singular values
-        values, vectors = torch.linalg.eigh((features @ features.mT).double())
-        return (vectors[..., -rank:] * values[:, None, -rank:].clamp(min=0).sqrt()).to(features.dtype)
+        return to_principal(features)[..., -rank:]
 
     return tasks.mapped_together(project)
 
@@ -107,4 +111,5 @@ _STEPS: dict[str, Callable[[Tasks], Tasks]] = {
     "align": _align,
     "min-max": _min_max,
     "span": lambda tasks: tasks.mapped_together(to_span),
+    "bpa": _affinities,
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from fewshot.learners.probabilities import class_softmax
 from fewshot.learners.prototypes import one_hot
 
 
@@ -31,13 +32,13 @@ class Tasks:
         return cls(
             support=state["support"],
             members=one_hot(state["labels"], state["present"].shape[1], state["support"]),
-            query=torch.cat([query, state["unlabelled"]], 1),
+            query=torch.cat([query, state["unlabelled"]], 1) if state["unlabelled"].shape[1] else query,
             mask=torch.cat([mask, state["unlabelled_mask"]], 1),
             present=state["present"],
         )
 
-    def __getitem__(self, tasks: Tensor) -> Tasks:
-        """These tasks only, by number or by a mask."""
+    def __getitem__(self, tasks: Tensor | slice) -> Tasks:
+        """These tasks only, by number, slice or mask."""
         return Tasks(**{name: part[tasks] for name, part in vars(self).items()})
 
     @property
@@ -54,6 +55,11 @@ class Tasks:
     def real_query(self) -> Tensor:
         """1 for queries and unlabelled items and 0 for padding (T, Q, 1)."""
         return self.mask[..., None].to(self.query.dtype)
+
+    @property
+    def real(self) -> Tensor:
+        """1 for the items of support and queries together and 0 for padding (T, S + Q, 1)."""
+        return torch.cat([self.real_support, self.real_query], 1)
 
     @property
     def counts(self) -> Tensor:
@@ -73,7 +79,7 @@ class Tasks:
 
     def with_features(self, support: Tensor, query: Tensor) -> Tasks:
         """The same tasks with other features (T, S, E) and (T, Q, E); padding becomes zero again."""
-        return replace(self, support=support * self.real_support, query=query * self.real_query)
+        return replace(self, support=_cleared(support, self.real_support), query=_cleared(query, self.real_query))
 
     def mapped(self, transform: Callable[[Tensor], Tensor]) -> Tasks:
         """`transform` applied to the support and to the queries."""
@@ -101,4 +107,9 @@ class Tasks:
 
     def softmax(self, logits: Tensor) -> Tensor:
         """Probabilities (T, Q, W) over the classes each task has; rows of zeros for padding."""
-        return logits.masked_fill(~self.present[:, None], -torch.inf).softmax(2) * self.real_query
+        return class_softmax(logits.masked_fill(~self.present[:, None], -torch.inf)) * self.real_query
+
+
+def _cleared(features: Tensor, real: Tensor) -> Tensor:
+    """Features (T, N, D) with zeros where real (T, N, 1) is zero; without a copy where no item is padding."""
+    return features if real.all() else features * real

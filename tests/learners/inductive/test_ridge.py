@@ -31,3 +31,11 @@ def test_without_bias_it_is_equation_5_of_the_paper(grid_tasks):
 def test_the_penalty_must_be_above_zero():
     with pytest.raises(InvalidInput, match="ridge: penalty must be above zero, found 0"):
         Ridge(0)
+
+
+def test_the_scale_multiplies_the_outputs(make_tasks):
+    tasks = make_tasks()
+    plain, scaled = (Ridge(scale=scale).fit(tasks.support, tasks.labels, 5)(tasks.query) for scale in (1.0, 8.0))
+    np.testing.assert_allclose(scaled, 8 * plain, rtol=1e-6)
+    with pytest.raises(InvalidInput, match="ridge: scale must be above zero"):
+        Ridge(scale=0)

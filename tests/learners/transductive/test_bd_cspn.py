@@ -11,7 +11,7 @@ def normalised(x, mean):
 
 
 def cosine(a, b):
-    return a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
+    return a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12)
 
 
 def rectified(support, labels, query, scale):
@@ -21,8 +21,8 @@ def rectified(support, labels, query, scale):
     members = [[] for _ in range(ways)]
     for x in [*support, *query]:
         exponents = np.exp([scale * cosine(x, mean) for mean in means])
-        nearest = int(np.argmax(exponents))
-        members[nearest].append(exponents[nearest] / exponents.sum() * x)
+        for way in np.flatnonzero(exponents >= exponents.max() * (1 - 1e-9)):
+            members[way].append(exponents[way] / exponents.sum() * x)
     return [np.mean(found, axis=0) if found else mean for found, mean in zip(members, means, strict=True)]
 
 

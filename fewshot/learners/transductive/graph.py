@@ -1,0 +1,28 @@
+"""Graphs of nearest neighbours within each task."""
+
+import torch
+from torch import Tensor
+
+_TIE = {torch.float64: 1e-12, torch.float32: 1e-6}  # of the largest similarity: what differs by less is rounding
+
+
+def nearest_neighbours(similarity: Tensor, mask: Tensor, k: int) -> Tensor:
+    """Edges (T, N, N) from each item to the k others that are most similar to it, by similarity (T, N, N).
+
+    An edge weighs 1. Items that tie for the last places share them, so the order of items does not matter; an item
+    with fewer than k others has an edge to each. mask (T, N) is false for padding, which has no edges.
+    """
+    pairs = mask[:, :, None] & mask[:, None]
+    pairs.diagonal(dim1=1, dim2=2).fill_(False)
+    others = min(k, similarity.shape[1] - 1)
+    if not others:
+        return torch.zeros_like(similarity)
+    similarity = similarity.masked_fill(~pairs, -torch.inf)
+    nearest = similarity.topk(others, sorted=False).values
+    last = nearest.amin(2, keepdim=True)
+    slack = _TIE[similarity.dtype] * nearest.nan_to_num(neginf=0.0).abs().amax((1, 2), keepdim=True)
+    nearer = similarity > last + slack
+    tied = (similarity >= last - slack) & pairs & ~nearer
+    places = others - nearer.sum(2, keepdim=True)
+    share = places / tied.sum(2, keepdim=True).clamp(min=1)
+    return torch.where(tied, share.clamp(max=1).to(similarity.dtype), nearer.to(similarity.dtype))

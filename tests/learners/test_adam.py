@@ -1,0 +1,27 @@
+import pytest
+import torch
+
+from fewshot.learners.adam import Adam
+
+
+@pytest.mark.parametrize("settings", [{}, {"betas": (0.5, 0.9), "epsilon": 1e-3}], ids=["defaults", "others"])
+def test_it_steps_as_torch_does(settings):
+    draw = torch.Generator().manual_seed(0)
+    start = torch.randn(3, 5, 7, generator=draw, dtype=torch.float64)
+    expected = start.clone().requires_grad_()
+    settings_of_torch = {"betas": settings.get("betas", (0.9, 0.999)), "eps": settings.get("epsilon", 1e-8)}
+    optimiser, found = torch.optim.Adam([expected], lr=1e-2, **settings_of_torch), Adam(start, 1e-2, **settings)
+    for _ in range(50):
+        gradient = torch.randn(3, 5, 7, generator=draw, dtype=torch.float64)
+        expected.grad = gradient.clone()
+        optimiser.step()
+        found.step(gradient)
+    torch.testing.assert_close(start, expected.detach(), atol=1e-12, rtol=0)
+
+
+def test_a_zero_gradient_moves_nothing():
+    weight = torch.ones(2, 3)
+    adam = Adam(weight, 0.1)
+    for _ in range(5):
+        adam.step(torch.zeros(2, 3))
+    assert torch.equal(weight, torch.ones(2, 3))
