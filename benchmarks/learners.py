@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -40,28 +40,39 @@ from fewshot.learners import BaseStatistics
 
 TASKS, WAYS, QUERIES, DIM, CLASSES, PER_CLASS = 1000, 5, 15, 640, 64, 600
 STEPS = {"tim-gd": 50, "finetune": 200, "transductive-finetune": 25, "pt-map": 20}
+SETTINGS: dict[str, dict[str, int]] = {
+    "tim-gd": {"steps": 50},
+    "finetune": {"epochs": 200, "batch": 25},  # a step an epoch
+    "transductive-finetune": {"epochs": 25},  # two steps an epoch, where easyfsl takes one
+    "pt-map": {"steps": 20},
+}
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A learner of ours and the method of easyfsl's that does the same; `timed` tasks are enough for the slow one."""
+    """A learner of ours and the method of easyfsl's that does the same; `timed` tasks are enough for the slow one.
+
+    The features are those of `table_of_features` times `scale`.
+    """
 
     ours: str
     theirs: Callable[[dict[str, Any]], FewShotClassifier]
     timed: int = TASKS
     rounds: int = 3
+    scale: float = 1.0
 
 
 PAIRS = [
-    Pair("prototypical", lambda cl2n: PrototypicalNetworks()),
-    Pair("simpleshot", lambda cl2n: SimpleShot(**cl2n)),
-    Pair("matching", lambda cl2n: MatchingNetworks(feature_dimension=DIM), timed=100),
-    Pair("bd-cspn", lambda cl2n: BDCSPN(**cl2n)),
-    Pair("laplacianshot", lambda cl2n: LaplacianShot(**cl2n)),
+    Pair("prototypical", lambda cl2n: PrototypicalNetworks(), rounds=7),
+    Pair("simpleshot", lambda cl2n: SimpleShot(**cl2n), rounds=7),
+    Pair("matching", lambda cl2n: MatchingNetworks(feature_dimension=DIM), timed=50),
+    Pair("bd-cspn", lambda cl2n: BDCSPN(**cl2n), rounds=7),
+    Pair("laplacianshot", lambda cl2n: LaplacianShot(**cl2n), rounds=5),
     Pair("finetune", lambda cl2n: Finetune(fine_tuning_steps=200), timed=50),
     Pair("transductive-finetune", lambda cl2n: TransductiveFinetuning(fine_tuning_steps=25), timed=200),
     Pair("tim-gd", lambda cl2n: TIM(fine_tuning_steps=50), timed=100),
-    Pair("pt-map", lambda cl2n: PTMAP(fine_tuning_steps=20), timed=20, rounds=2),
+    Pair("pt-map", lambda cl2n: PTMAP(fine_tuning_steps=20), timed=50),
+    Pair("pt-map", lambda cl2n: PTMAP(fine_tuning_steps=20), timed=10, rounds=2, scale=1000.0),
 ]
 
 # products of (items, dim) with (dim, columns): items a task, and how many columns in all
@@ -127,9 +138,9 @@ def figures(times: list[float], scale: float, ratios: list[float]) -> dict[str, 
 
 def compare(pair: Pair, shots: int, table: fewshot.EmbeddingTable, mean: Tensor) -> dict[str, dict[str, float]]:
     """Both on the same tasks, in turn."""
+    table = replace(table, features=table.features * pair.scale)
     episodes = fewshot.EpisodeSampler(table.labels, ways=WAYS, shots=shots, queries=QUERIES).sample(TASKS)
-    steps = {"steps": STEPS[pair.ours]} if pair.ours in STEPS else {}
-    learner, base = fewshot.create_learner(pair.ours, **steps), BaseStatistics(mean)
+    learner, base = fewshot.create_learner(pair.ours, **SETTINGS.get(pair.ours, {})), BaseStatistics(mean)
     dataset = FeaturesDataset(table.labels.tolist(), table.features, list(table.class_names))
     tasks = by_class(episodes[: pair.timed])
     loader = DataLoader(dataset, batch_sampler=tasks, collate_fn=collate(shots))
@@ -173,9 +184,11 @@ def main() -> None:
         for pair in PAIRS:
             found = compare(pair, shots, table, mean)
             found["fewshot"]["floor_s"] = floor(pair.ours, shots, rates)
-            steps = f", {STEPS[pair.ours]} steps" if pair.ours in STEPS else ""
-            measurements[f"{pair.ours}{steps}, {shots}-shot"] = found
-            print(f"{pair.ours} {shots}-shot: {found['easyfsl']['ratio']:.1f} ×", flush=True)
+            work = f"{pair.ours}, {shots}-shot"
+            work += f", {STEPS[pair.ours]} steps" if pair.ours in STEPS else ""
+            work += f", features × {pair.scale:g}" if pair.scale != 1 else ""
+            measurements[work] = found
+            print(f"{work}: {found['easyfsl']['ratio']:.1f} ×", flush=True)
     work = f"{TASKS:,} {WAYS}-way tasks, {QUERIES} queries a class, {DIM} dimensions, {CLASSES} classes"
     keep("learners", {"work": work, "rates": rates, "measurements": measurements})
 

@@ -1,6 +1,7 @@
 """Make the tables of docs/speed.md from the measurements in results/: `uv run python benchmarks/tables.py`."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from timing import RESULTS
@@ -10,16 +11,28 @@ from fewshot.benchmark.report import replace_block
 PAGE = Path(__file__).parent.parent / "docs" / "speed.md"
 
 
+# what some programs measure beside time: the head of the column, and how a number is written
+COLUMNS: dict[str, tuple[str, Callable[[dict], str]]] = {
+    "floor_s": ("time over the floor", lambda found: f"{found['median_s'] / found['floor_s']:.1f}"),
+    "accuracy": ("accuracy (%)", lambda found: f"{100 * found['accuracy']:.1f}"),
+}
+
+
 def section(path: Path) -> str:
     """One program's measurements as a heading, its work, and a table."""
     content = json.loads(path.read_text())
     made = content["provenance"]
     lines = [f"### `benchmarks/{path.stem}.py`", "", f"{content['work']}.", ""]
-    lines += ["| work | way | median | range | time over the first |", "|---|---|---:|---:|---:|"]
+    measured = {name for ways in content["measurements"].values() for found in ways.values() for name in found}
+    more = [name for name in COLUMNS if name in measured]
+    heads = ["work", "way", "median", "range", "time over the first", *(COLUMNS[name][0] for name in more)]
+    lines += [f"| {' | '.join(heads)} |", "|---|---|---:|---:|---:|" + "---:|" * len(more)]
     for work, ways in content["measurements"].items():
-        for way, seconds in ways.items():
-            span = f"{milliseconds(seconds['min_s'])} to {milliseconds(seconds['max_s'])}"
-            lines.append(f"| {work} | {way} | {milliseconds(seconds['median_s'])} | {span} | {seconds['ratio']:.2f} |")
+        for way, found in ways.items():
+            span = f"{milliseconds(found['min_s'])} to {milliseconds(found['max_s'])}"
+            cells = [work, way, milliseconds(found["median_s"]), span, f"{found['ratio']:.2f}"]
+            cells += [COLUMNS[name][1](found) if name in found else "" for name in more]
+            lines.append(f"| {' | '.join(cells)} |")
             work = ""
     packages = ", ".join(f"{name} {version}" for name, version in made["packages"].items())
     lines += ["", f"{made['hardware']}; Python {made['python']}, {packages}; {made['date']}."]

@@ -8,6 +8,8 @@ import pytest
 
 # torch's idle threads give way to the other processes of a busy machine; must be said before torch loads
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -19,6 +19,7 @@ VARIANTS = [
     ("lda", {"shrinkage": 0.2}),
     ("ensemble", {"learners": "prototypical+pt-map", "mean": "logits"}),
     ("logistic", {"normalize": False, "C": 0.1}),
+    ("distribution-calibration", {"neighbours": 1, "samples": 30, "base_power": 0.5}),
     ("cosine", {"scale": 10.0, "momentum": 0.0}),
     ("alpha-tim", {"alpha": 7.0}),
     ("tim-gd", {"features": "centre-base+l2", "marginal": 0.0, "steps": 100}),

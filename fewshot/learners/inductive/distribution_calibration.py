@@ -24,6 +24,22 @@ from fewshot.learners.support import Support
 BYTES = 64 << 20  # of samples at a time
 
 
+@dataclass(frozen=True)
+class Spread:
+    """How features of base classes vary.
+
+    means (C, D) of the classes; axes (D, D), whose columns are directions without correlation, and variances (D,)
+    along these; noise (C, samples, D) in these axes, whose sum over the nearest classes of an item, so many as
+    `neighbours`, is how a sample deviates from its mean.
+    """
+
+    means: Tensor
+    axes: Tensor
+    variances: Tensor
+    noise: Tensor
+    neighbours: int
+
+
 @register_learner(
     "distribution-calibration",
     paper="Yang et al. 2021, Free Lunch for Few-shot Learning: Distribution Calibration, arXiv:2101.06395",
@@ -35,8 +51,8 @@ class DistributionCalibration(Learner):
     The Gaussian of a support item has the mean of the item and of its nearest base classes, and the mean of their
     covariances with a constant added to every entry (eq. 5 and 6). neighbours: how many base classes; spread: the
     constant; samples: for each class, shared among its items; power and base_power: exponents of the features of the
-    task and of the base classes (eq. 3); C: weight of the log loss against half the squared weights; steps: the most
-    that the solver takes.
+    task and of the base classes (eq. 3; the paper leaves the latter as they are); C: weight of the log loss against
+    half the squared weights; steps: the most that the solver takes.
 
     Tasks and classes share their random numbers, so that a prediction depends on nothing but its task. They are kept
     with the base statistics: base classes x samples x dimensions, 245 MB for 64 classes in 1,280 dimensions.
@@ -46,7 +62,7 @@ class DistributionCalibration(Learner):
     spread: float = 0.21
     samples: int = 750
     power: float = 0.5
-    base_power: float = 0.5
+    base_power: float = 1.0
     C: float = 1.0
     steps: int = 300
 
@@ -60,7 +76,7 @@ class DistributionCalibration(Learner):
     def learn(self, support: Support) -> dict[str, Tensor]:
         """Weight (T, ways, D) and bias (T, 1, ways)."""
         assert support.base is not None
-        base = _of_base(support.base, self.base_power, self.spread, self.neighbours, self.samples)
+        base = spread_of(support.base, self.base_power, self.spread, self.neighbours, self.samples)
         features = power_transform(support.features, self.power) * support.real
         near = squared_distance(features, base.means).topk(base.neighbours, largest=False).indices
         centres = (features + base.means[near].sum(2)) / (base.neighbours + 1)
@@ -72,8 +88,8 @@ class DistributionCalibration(Learner):
         weight, bias, converged = (torch.cat(whole) for whole in zip(*parts, strict=True))
         if not converged.all():
             warnings.warn(
-                f"distribution-calibration: {int((~converged).sum())} of {len(converged)} tasks had not converged after "
-                f"{self.steps} steps; raise steps or lower C",
+                f"distribution-calibration: {int((~converged).sum())} of {len(converged)} tasks had not converged "
+                f"after {self.steps} steps; raise steps or lower C",
                 FewshotWarning,
                 stacklevel=3,
             )
@@ -85,7 +101,7 @@ class DistributionCalibration(Learner):
 
 
 def _fitted(
-    base: "Spread",
+    base: Spread,
     C: float,
     steps: int,
     features: Tensor,
@@ -124,25 +140,10 @@ def shares(key: Tensor, members: Tensor, samples: int) -> tuple[Tensor, Tensor]:
     return ranked.gather(2, rank.clamp(max=key.shape[1] - 1)), rank < counts
 
 
-@dataclass(frozen=True)
-class Spread:
-    """How features of base classes vary: means (C, D) of the classes; axes (D, D), columns along which they vary
-
-    without correlation, and variances (D,) along these; noise (C, samples, D) in these axes, of which the sum over the
-    `neighbours` of an item is what a sample differs by from its mean.
-    """
-
-    means: Tensor
-    axes: Tensor
-    variances: Tensor
-    noise: Tensor
-    neighbours: int
-
-
 _KEPT: WeakKeyDictionary[BaseStatistics, dict[tuple[float, ...], Spread]] = WeakKeyDictionary()
 
 
-def _of_base(base: BaseStatistics, power: float, spread: float, neighbours: int, samples: int) -> Spread:
+def spread_of(base: BaseStatistics, power: float, spread: float, neighbours: int, samples: int) -> Spread:
     """Draws with the covariance of each class, the same at every call.
 
     A sum of a class's deviations with normal weights has their covariance, so that is never built.
