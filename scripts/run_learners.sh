@@ -13,15 +13,21 @@ run() {
     fewshot bench run --store benchmarks/learner_store --precision float32 --episodes 1000 --shots 1 --shots 5 \
         --dataset cifar-fs@test --dataset caltech101 --dataset grocery-store "$@"
 }
-# learners whose papers centre by the mean of base classes, as they are without: by the mean of the task, or not at all
-without_base=(--learner simpleshot:transform=L2N --learner bd-cspn:features=centre-all+l2
-    --learner laplacianshot:features=centre-all+l2)
+# beside the papers' settings: learners that centre by the mean of base classes, as they are without it, and those that
+# expect few of many classes to occur, with a tenth of that expectation
+variants=(--learner simpleshot:transform=L2N --learner bd-cspn:features=centre-all+l2
+    --learner laplacianshot:features=centre-all+l2 --learner paddle:lam=0.1 --learner em-dirichlet:lam=0.1)
 
-run --learners all "${without_base[@]}"
-run --learners all "${without_base[@]}" --imbalance 2
+run --learners all "${variants[@]}"
+run --learners all "${variants[@]}" --imbalance 2
 
-# further items without labels, a third of them of classes that the task does not ask for
-unlabelled=(--learner prototypical --learner soft-kmeans --learner soft-kmeans:distractors=cluster --learner pt-map
-    --learner alpha-tim)
+# twenty classes of which some seven occur
+few=(--learner prototypical --learner simpleshot:transform=L2N --learner pt-map --learner bms --learner bavardage
+    --learner paddle --learner paddle:lam=0.1 --learner em-dirichlet --learner em-dirichlet:lam=0.1)
+run "${few[@]}" --ways 20 --queries 4 --imbalance 0.1
+
+# further items without labels, some of them of two classes that the task does not ask for
+unlabelled=(--learner simpleshot:transform=L2N --learner soft-kmeans --learner pt-map --learner bavardage --learner bms
+    --learner soft-kmeans:transform=L2N,scale=10 --learner soft-kmeans:transform=L2N,scale=10,distractors=cluster)
 run "${unlabelled[@]}" --unlabelled 10
 run "${unlabelled[@]}" --unlabelled 10 --distractors 2

@@ -1,4 +1,4 @@
-"""Random tasks that the tests of learners share."""
+"""Tasks that the tests of learners share, random and real."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from fewshot.embeddings import EmbeddingTable
+from fewshot.backbones import create_backbone
+from fewshot.datasets import load_dataset
+from fewshot.embeddings import EmbeddingTable, embed_images
 from fewshot.learners import BaseStatistics, Learner, TrainedLearner, train_learner
 from fewshot.learners.trained import save_network
 
@@ -112,11 +114,34 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Tr
     return give
 
 
+def _shape_in_words(shape: tuple[int, ...] | str) -> str:
+    return shape if isinstance(shape, str) else "{}-way {}-shot {} queries {} dim".format(*shape)
+
+
+@pytest.fixture(scope="session")
+def real_tasks(offline_weights: None) -> Tasks:
+    """Two 5-way 2-shot tasks of the digits 0 to 4 in features of a pretrained network; 5 to 9 are the base."""
+    dataset = load_dataset("digits")
+    chosen = torch.cat([(dataset.labels == digit).nonzero()[:10, 0] for digit in range(10)])
+    backbone = create_backbone("timm:tf_efficientnet_lite0", device="cpu", precision="float32")
+    features = embed_images(backbone, [dataset[int(item)][0] for item in chosen])
+    features = features.double().view(2, 5, 2, 5, -1).transpose(1, 2)  # asked or base, task, digit, item
+    support, query = features[0, :, :, :2].flatten(1, 2), features[0, :, :, 2:].flatten(1, 2)
+    labels = torch.arange(5).repeat_interleave(2).expand(2, -1)
+    query_labels = torch.arange(5).repeat_interleave(3).expand(2, -1)
+    base = BaseStatistics.from_features(
+        features[1].transpose(0, 1).reshape(50, -1).float(), torch.arange(5).repeat_interleave(10)
+    )
+    return Tasks(support, labels, query, query_labels, 5, base)
+
+
 GRID = [(1, 1, 1, 8), (2, 1, 3, 1), (5, 1, 4, 64), (5, 5, 3, 7), (20, 3, 1, 32)]
 
 
-@pytest.fixture(params=GRID, ids=lambda p: "{}-way {}-shot {} queries {} dim".format(*p))
+@pytest.fixture(params=[*GRID, "real features"], ids=_shape_in_words)
 def grid_tasks(request: pytest.FixtureRequest) -> Tasks:
-    """Tasks of several shapes, with D above and below the number of samples."""
+    """Tasks of several shapes, with D above and below the number of samples, and tasks of real features."""
+    if request.param == "real features":
+        return request.getfixturevalue("real_tasks")
     ways, shots, queries, dim = request.param
     return _make_tasks(ways=ways, shots=shots, queries=queries, dim=dim, seed=ways + dim)

@@ -67,7 +67,8 @@ class FEAT(TrainedLearner):
 
     hidden: dimensions of the attention (the paper's are those of the features); temperature: of the squared distances
     between features of length 1 (the paper's 64 for 640 dimensions); contrast: weight of the contrastive term in
-    training. Features are scaled to one length first, since the backbone is not trained along.
+    training. Features are scaled to one length first, since the backbone is not trained along. easyfsl neither scales
+    them nor divides by a temperature, and gives no way to train on cached features.
     """
 
     hidden: int = 128

@@ -17,7 +17,8 @@ class Matching(Learner):
     """Softmax attention over the cosines with the support, without full context embeddings.
 
     With these, trained, it is `matching-fce`. The logit of a class is the log of the attention that its samples get
-    together, so a class with more samples gets more of it.
+    together, so a class with more samples gets more of it. easyfsl always puts context embeddings in front, and leaves
+    the queries' length in the cosines.
     """
 
     def learn(self, support: Support) -> dict[str, Tensor]:

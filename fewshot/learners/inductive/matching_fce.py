@@ -87,7 +87,8 @@ class MatchingFCE(TrainedLearner):
     hidden: dimensions in which the LSTMs work (the paper's are those of the features); steps: how often a query reads
     the support (K in the paper, which does not tell it); temperature: of the cosines (the paper has 1, for features
     that are trained along). In the paper g depends on the order in which the support is given; here the order is that
-    of a projection on a fixed direction, so neither it nor the numbers of the classes matter.
+    of a projection on a fixed direction, so neither it nor the numbers of the classes matter. easyfsl keeps the order
+    given, reads the support once for each of its items, and gives no way to train on cached features.
     """
 
     hidden: int = 64

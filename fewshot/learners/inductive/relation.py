@@ -55,7 +55,8 @@ class Relation(TrainedLearner):
 
     hidden: width of the module. The paper's module is convolutional, on feature maps; cached features are vectors, so
     here it is an MLP, and it corrects a cosine, which it could hardly find from few base classes. A class is the mean
-    of its support and not the sum (the same for one shot), so that any number of shots can be served.
+    of its support and not the sum (the same for one shot), so that any number of shots can be served. easyfsl has the
+    convolutional module, for feature maps only.
     """
 
     hidden: int = 256

@@ -42,7 +42,7 @@ SETTINGS = [
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_it_follows_the_paper(grid_tasks, make_tasks, settings):
     tasks, dim = grid_tasks, grid_tasks.support.shape[2]
-    unlabelled = make_tasks(ways=tasks.ways, queries=3, dim=dim, seed=9).query
+    unlabelled = make_tasks(tasks=len(tasks.support), ways=tasks.ways, queries=3, dim=dim, seed=9).query
     learner = create_learner("soft-kmeans", **settings)
     found = learner.fit(tasks.support, tasks.labels, tasks.ways, unlabelled=unlabelled)(tasks.query)
     for task in range(len(found)):

@@ -67,6 +67,10 @@ def test_it_follows_the_paper(make_tasks, shape):
     compare(make_tasks(tasks=2, ways=ways, shots=shots, queries=queries, dim=dim))
 
 
+def test_it_follows_the_paper_on_real_features(real_tasks):
+    compare(real_tasks)
+
+
 @pytest.mark.parametrize(
     "settings", [{"epochs": 0}, {"steps": 1}, {"lam": 2.0}, {"epochs": 5, "rate": 1.0}, {"epochs": 5, "momentum": 0.0}]
 )

@@ -32,6 +32,12 @@ def test_the_transform_is_the_papers(entropy, steps):
         np.testing.assert_allclose(found[task], affinities(features[task].numpy(), entropy, steps), atol=1e-6)
 
 
+def test_the_transform_is_the_papers_on_real_features(real_tasks):
+    found = balanced_affinities(real_tasks.query, torch.ones(2, 15, 1))
+    for task in range(2):
+        np.testing.assert_allclose(found[task], affinities(real_tasks.query[task].numpy(), 0.1, 10), atol=1e-6)
+
+
 def test_the_transform_follows_the_order_of_the_items_and_leaves_padding_out():
     features = torch.rand(2, 9, 5, dtype=torch.float64)
     found, order = balanced_affinities(features, torch.ones(2, 9, 1)), torch.randperm(9)

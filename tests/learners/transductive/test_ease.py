@@ -58,6 +58,10 @@ def test_it_follows_the_paper(make_tasks, shape):
     compare(make_tasks(tasks=2, ways=ways, shots=shots, queries=queries, dim=dim), steps=15)
 
 
+def test_it_follows_the_paper_on_real_features(real_tasks):
+    compare(real_tasks, steps=15)
+
+
 @pytest.mark.parametrize("settings", [{"dim": 6}, {"rank": 2}, {"penalty": 1.0}, {"dim": 3, "rank": 1}])
 def test_every_setting_is_the_papers(make_tasks, settings):
     compare(make_tasks(tasks=2, dim=32), lam=3.0, steps=5, **settings)

@@ -68,6 +68,10 @@ def test_it_follows_the_paper(make_tasks, shape):
     agree(tasks.support, tasks.labels, tasks.ways, tasks.query, temperature=4.0, steps=3)
 
 
+def test_it_follows_the_paper_on_real_features(real_tasks):
+    agree(real_tasks.support, real_tasks.labels, 5, real_tasks.query, temperature=30.0, steps=3)
+
+
 @pytest.mark.parametrize("settings", [{"lam": 0.3}, {"steps": 1}, {"steps": 8}, {"hard": True}], ids=str)
 def test_settings_do_as_the_paper_says(make_tasks, settings):
     tasks = make_tasks(tasks=2, queries=10, seed=1)
