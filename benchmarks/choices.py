@@ -23,6 +23,7 @@ from fewshot.learners.choice import TABLE, WORDS
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "choosing.md"
 CLOSE = 0.5  # points of accuracy
+IMBALANCE = 2.0  # concentration of the Dirichlet distribution of queries that come together
 
 
 def situations(results: Iterable[Result]) -> list[dict[str, Any]]:
@@ -73,7 +74,9 @@ def _choose(results: list[Result], queries: str, base: str, shots: int) -> dict[
 def _answers(result: Result, queries: str, base: str, shots: int) -> bool:
     """Whether a result was measured in this situation, by a learner that needs no more than it gives."""
     protocol, learner = result.protocol, result.learner
-    if protocol.shots != shots or (protocol.query_imbalance is not None) != (queries == "together"):
+    if (protocol.ways, protocol.unlabelled, protocol.shots) != (5, 0, shots):
+        return False
+    if protocol.query_imbalance != (IMBALANCE if queries == "together" else None):
         return False
     if learner["trained"] or (queries == "alone" and learner["transductive"]):
         return False
