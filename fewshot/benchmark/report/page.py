@@ -8,6 +8,7 @@ from fewshot.benchmark.report.tables import ASSUMPTIONS, AccuracyTable, Cell, ac
 from fewshot.benchmark.report.trade_off import trade_off_svg, trade_offs
 from fewshot.benchmark.result import Result
 
+MOST_CURVES = 24  # in one plot
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
@@ -22,15 +23,16 @@ svg { max-width: 100%; height: auto; }
 def html_report(results: Sequence[Result], title: str = "Few-shot benchmark", cell: Cell = percent) -> str:
     """A page with a table for each data set, plots, and what made the numbers.
 
-    Accuracy by shots is drawn where there are several, accuracy against seconds where there are several learners. cell
-    writes a result: `percent` or `percent_and_seconds`.
+    Accuracy by shots is drawn where there are several and not too many learners to tell apart, accuracy against seconds
+    where there are several learners. cell writes a result: `percent` or `percent_and_seconds`.
     """
     parts = [f"<h1>{escape(title)}</h1>", "<p>Accuracy in per cent, mean over episodes ± 95 % interval.</p>"]
     plots, choices = accuracy_by_shots(results), trade_offs(results)
     for table in accuracy_tables(results):
         parts.append(_section(table, cell))
         for name, curves in plots.items():
-            if name.startswith(f"{table.dataset},") and any(len(line) > 1 for line in curves.values()):
+            several = len(curves) <= MOST_CURVES and any(len(line) > 1 for line in curves.values())
+            if several and name.startswith(f"{table.dataset},"):
                 parts.append(f"<figure>{curves_svg(name, curves)}</figure>")
         for name, panels in choices.items():
             if name.startswith(f"{table.dataset},"):

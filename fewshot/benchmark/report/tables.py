@@ -71,7 +71,8 @@ def percent(result: Result) -> str:
 
 def percent_and_seconds(result: Result) -> str:
     """`62.31 ± 0.41 (2.4 s)`, in per cent, with the seconds that 1,000 tasks took."""
-    return f"{percent(result)} ({seconds_per_thousand(result):.2g} s)"
+    seconds = seconds_per_thousand(result)
+    return f"{percent(result)} ({seconds:.{2 if seconds < 1 else 1 if seconds < 10 else 0}f} s)"
 
 
 def seconds_per_thousand(result: Result) -> float:
