@@ -18,6 +18,7 @@ from typing import Any
 from fewshot.benchmark import Result, ResultStore
 from fewshot.benchmark.report import replace_block
 from fewshot.benchmark.report.tables import seconds_per_thousand
+from fewshot.benchmark.result import changed_settings
 from fewshot.learners.choice import TABLE, WORDS
 
 HERE = Path(__file__).parent
@@ -89,9 +90,8 @@ def _answers(result: Result, queries: str, base: str, shots: int) -> bool:
 
 def _spec(result: Result) -> str:
     """The learner as `name:setting=value,...`, the settings that are not its defaults."""
-    learner = result.learner
-    settings = {key: value for key, value in learner["settings"].items() if value != learner["defaults"].get(key)}
-    return learner["name"] + ":" * bool(settings) + ",".join(f"{key}={value}" for key, value in settings.items())
+    settings = ",".join(changed_settings(result.learner))
+    return f"{result.learner['name']}:{settings}" if settings else result.learner["name"]
 
 
 def as_markdown(rows: list[dict[str, Any]]) -> str:

@@ -31,6 +31,7 @@ _HOME = {
     "Learner": "fewshot.learners",
     "evaluate": "fewshot.learners",
     "train_learner": "fewshot.learners",
+    "Training": "fewshot.learners",
     "FewShotClassifier": "fewshot.learners",
     "FewshotError": "fewshot.errors",
 }

@@ -84,6 +84,11 @@ class Result:
 
 def learner_label(learner: Mapping[str, Any]) -> str:
     """`ridge` or `ridge (penalty=10)`: a learner described by name, settings and defaults."""
-    defaults = learner.get("defaults", {})
-    changed = [f"{key}={value}" for key, value in learner["settings"].items() if value != defaults.get(key)]
+    changed = changed_settings(learner)
     return f"{learner['name']} ({', '.join(changed)})" if changed else learner["name"]
+
+
+def changed_settings(learner: Mapping[str, Any]) -> list[str]:
+    """The settings of a learner described that are not its defaults, as `setting=value`."""
+    defaults = learner.get("defaults", {})
+    return [f"{key}={value}" for key, value in learner["settings"].items() if value != defaults.get(key)]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from fewshot import __version__
 from fewshot.benchmark.protocol import Protocol
 from fewshot.benchmark.provenance import provenance
 from fewshot.benchmark.result import Result, learner_label
@@ -18,7 +19,7 @@ from fewshot.files import cache_folder
 from fewshot.fingerprint import fingerprint
 from fewshot.learners import BaseStatistics, describe_learner, evaluate
 from fewshot.learners.trained import TrainedLearner
-from fewshot.learners.training import train_learner
+from fewshot.learners.training import Training, train_learner
 
 if TYPE_CHECKING:
     from fewshot.backbones import Backbone
@@ -101,8 +102,7 @@ def _facts(learner: Learner) -> dict[str, Any]:
 
 
 def _needs_base(learner: Learner) -> bool:
-    untrained = isinstance(learner, TrainedLearner) and not learner.weights
-    return learner.needs_base_mean or learner.needs_base_classes or untrained
+    return learner.needs_base or (isinstance(learner, TrainedLearner) and not learner.weights)
 
 
 class _Bench:
@@ -125,7 +125,8 @@ class _Bench:
         if _needs_base(learner) and protocol.base:
             base = self.base(protocol.dataset, protocol.base)
         episodes = self.tasks(protocol, table)
-        evaluation = evaluate(learner, table, episodes, base=base, device=self.backbone.device)
+        found = evaluate(learner, table, episodes, base=base, device=self.backbone.device).to_json()
+        del found["learner"]  # told once, and without the place of its weights, by `facts`
         return Result(
             protocol=protocol,
             dataset={
@@ -138,7 +139,7 @@ class _Bench:
             backbone=self.facts,
             learner=facts,
             episodes=episodes.fingerprint,
-            evaluation=evaluation.to_json(),
+            evaluation=found,
             provenance=provenance(self.backbone.device),
         )
 
@@ -158,12 +159,11 @@ class _Bench:
     def trained(self, learner: TrainedLearner, protocol: Protocol) -> TrainedLearner:
         """The learner with weights trained on the base classes, for tasks of this shape; kept for next time."""
         table = self.table(protocol.dataset, str(protocol.base))
-        shape = {"ways": 5 if protocol.ways == "all" else protocol.ways, "shots": protocol.shots}
-        key = fingerprint({"learner": learner.facts(), "backbone": table.backbone, "data": table.dataset, **shape})
+        training = Training(ways=5 if protocol.ways == "all" else protocol.ways, shots=protocol.shots)
+        key = fingerprint(__version__, learner.facts(), table.backbone, table.dataset, asdict(training))
         weights = cache_folder() / "learners" / f"{learner.name}-{key}.safetensors"
         if not weights.exists():
-            weights.parent.mkdir(parents=True, exist_ok=True)
-            train_learner(learner, table, weights, **shape, progress=self.progress)
+            train_learner(learner, table, weights, training, progress=self.progress)
         return replace(learner, weights=str(weights))
 
     def tasks(self, protocol: Protocol, table: EmbeddingTable) -> Episodes:

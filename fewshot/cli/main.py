@@ -46,6 +46,7 @@ class LazyCommands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what it refuses becomes one line and exit code 2, an interrupt a word of what is kept."""
         try:
             return super().invoke(ctx)
         except FewshotError as error:

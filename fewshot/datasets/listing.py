@@ -37,6 +37,7 @@ def files_below(folder: Path) -> list[str]:
     entered: set[str] = set()
 
     def walk(place: Path, prefix: str) -> None:
+        """Add what lies in `place`, whose path below `folder` is `prefix`."""
         real = os.path.realpath(place)
         if real in entered:
             return

@@ -26,7 +26,7 @@ from fewshot.learners.inductive import (
 from fewshot.learners.learner import Head, Learner
 from fewshot.learners.registry import create_learner, describe_learner, list_learners, parse_learner, register_learner
 from fewshot.learners.trained import TrainedLearner
-from fewshot.learners.training import train_learner
+from fewshot.learners.training import Training, train_learner
 from fewshot.learners.transductive import (
     BAVARDAGE,
     BDCSPN,
@@ -85,6 +85,7 @@ __all__ = [
     "SimpleShot",
     "SoftKMeans",
     "TrainedLearner",
+    "Training",
     "TransductiveFinetune",
     "choose_learner",
     "create_learner",

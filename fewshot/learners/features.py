@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from fewshot.learners.precision import in_float64
+
 _JITTER = {torch.float64: 1e-12, torch.float32: 1e-5}  # of the largest squared length: above the Gram matrix's rounding
 
 
@@ -41,7 +43,7 @@ def to_span(features: Tensor) -> Tensor:
     """
     if features.shape[1] >= features.shape[2]:
         return features
-    wide = features if features.device.type == "mps" else features.double()
+    wide = in_float64(features)
     gram = wide @ wide.mT
     jitter = _JITTER[gram.dtype] * gram.diagonal(dim1=1, dim2=2).amax(1)
     gram.diagonal(dim1=1, dim2=2).add_(jitter.clamp(min=1e-30)[:, None])
@@ -53,7 +55,7 @@ def to_principal(features: Tensor) -> Tensor:
 
     They have the same products among each other; the columns are orthogonal, each as long as its singular value.
     """
-    wide = features.double()
+    wide = in_float64(features)
     if features.shape[1] >= features.shape[2]:
         directions = torch.linalg.eigh(wide.mT @ wide)[1]
         return (wide @ directions).to(features.dtype)

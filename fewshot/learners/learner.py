@@ -94,7 +94,7 @@ class Learner(ABC):
         return Head(self, {**state, "present": present, "like": support.new_empty(0, support.shape[2])})
 
     def _check_base(self, base: BaseStatistics | None) -> None:
-        if base is None and (self.needs_base_mean or self.needs_base_classes):
+        if base is None and self.needs_base:
             raise InvalidInput(
                 f"{self.name} needs the {'features' if self.needs_base_classes else 'mean'} of the backbone's training "
                 "classes: pass base=BaseStatistics.from_table(their table)"
@@ -104,6 +104,11 @@ class Learner(ABC):
                 f"{self.name} needs the features of the base classes, and these statistics hold only a mean: make them "
                 "with BaseStatistics.from_table(table) or from_features(features, labels)"
             )
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether it needs anything of the backbone's training classes."""
+        return self.needs_base_mean or self.needs_base_classes
 
     @property
     def backbone(self) -> str:

@@ -14,6 +14,9 @@ def class_means(features: Tensor, labels: Tensor, ways: int) -> Tensor:
 
     Labels (T, S) in [0, ways); -1 is padding.
     """
-    members = one_hot(labels, ways, features)
-    counts = members.sum(1).clamp(min=1)
-    return (members.mT @ features) / counts[..., None]
+    return member_means(features, one_hot(labels, ways, features))
+
+
+def member_means(features: Tensor, members: Tensor) -> Tensor:
+    """The same (T, W, D), by members (T, S, W) as ones and zeros."""
+    return (members.mT @ features) / members.sum(1).clamp(min=1)[..., None]

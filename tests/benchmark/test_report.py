@@ -64,6 +64,7 @@ def test_the_learners_worth_their_time() -> None:
     drawn = trade_offs([slow, late, beaten, fast, make_result("e", shots=5)])
     assert drawn == {"zoo (test), net": {"5-way 1-shot": [slow, late, beaten, fast]}}
     page = html_report([slow, late, beaten, fast])
+    assert page == html_report([slow, late, beaten, fast])
     assert page.count("<svg") == 1
     assert "Accuracy against time" in page
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from fewshot.backbones import create_backbone
 from fewshot.datasets import load_dataset
 from fewshot.embeddings import EmbeddingTable, embed_images
-from fewshot.learners import BaseStatistics, Learner, TrainedLearner, train_learner
+from fewshot.learners import BaseStatistics, Learner, TrainedLearner, Training, train_learner
 from fewshot.learners.trained import save_network
 
 
@@ -89,7 +89,7 @@ def with_weights(
         if (learner, dim) not in trained:
             out = folder / f"{len(trained)}.safetensors"
             trained[learner, dim] = train_learner(
-                learner, base_table(dim), out, queries=4, steps=60, tasks=8, validate_every=20
+                learner, base_table(dim), out, Training(queries=4, steps=60, tasks=8, validate_every=20)
             )
         return trained[learner, dim]
 

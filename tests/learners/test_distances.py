@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from fewshot.learners.distances import cosine_similarity, squared_distance
+from fewshot.learners.distances import cosine_similarity, squared_distance, squared_distance_of_unit
 from fewshot.learners.features import l2_normalize
 
 
@@ -16,6 +16,8 @@ def test_both_agree_with_scipy(left, right, dim):
         x, y = a[task].double().numpy(), b[task].double().numpy()
         np.testing.assert_allclose(squared_distance(a, b)[task], cdist(x, y, "sqeuclidean"), rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(cosine_similarity(a, b)[task], 1 - cdist(x, y, "cosine"), atol=1e-5)
+        units = x / np.linalg.norm(x, axis=1, keepdims=True)
+        np.testing.assert_allclose(squared_distance_of_unit(a, b)[task], cdist(units, y, "sqeuclidean"), rtol=1e-5)
 
 
 @given(st.floats(-1e4, 1e4), st.integers(1, 50))
@@ -29,6 +31,8 @@ def test_zero_vectors_have_cosine_zero_and_stay_zero():
     zeros = torch.zeros(1, 2, 3)
     assert torch.equal(cosine_similarity(zeros, torch.rand(1, 4, 3)), torch.zeros(1, 2, 4))
     assert torch.equal(l2_normalize(zeros), zeros)
+    others = torch.rand(1, 4, 3)
+    torch.testing.assert_close(squared_distance_of_unit(zeros, others), squared_distance(zeros, others))
 
 
 def test_normalized_vectors_have_length_one():

@@ -80,8 +80,11 @@ def curves_svg(title: str, curves: Curves) -> str:
 
 
 def as_svg(figure: Figure) -> str:
-    """A figure as an SVG element, the same bytes each time."""
+    """A figure as an SVG element, the same bytes each time; its text is text."""
+    from matplotlib import rc_context
+
     drawn = BytesIO()
-    figure.savefig(drawn, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    with rc_context({"svg.hashsalt": "fewshot", "svg.fonttype": "none"}):
+        figure.savefig(drawn, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     text = drawn.getvalue().decode()
     return text[text.index("<svg") :]

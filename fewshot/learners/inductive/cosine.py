@@ -11,6 +11,7 @@ from torch import Tensor
 from fewshot.learners.checks import check_positive
 from fewshot.learners.features import l2_normalize
 from fewshot.learners.inductive.support_training import SupportTraining, residual
+from fewshot.learners.precision import in_float64
 from fewshot.learners.registry import register_learner
 from fewshot.learners.support import Support
 
@@ -37,7 +38,7 @@ class Cosine(SupportTraining):
     def learn(self, support: Support) -> dict[str, Tensor]:
         """Weight (T, ways, D): vectors of the length of their norm, for features of length 1."""
         features = l2_normalize(support.features)
-        wide = features if features.device.type == "mps" else features.double()
+        wide = in_float64(features)
         gram, targets = wide @ wide.mT, support.members.to(wide.dtype)
         # vectors that start at class means stay sums of support features: they are learned by their coefficients
         means = targets / targets.sum(1, keepdim=True).clamp(min=1)

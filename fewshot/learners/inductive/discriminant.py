@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fewshot.errors import InvalidInput
 from fewshot.learners.learner import Learner
+from fewshot.learners.precision import in_float64
 from fewshot.learners.prototypes import class_means
 from fewshot.learners.registry import register_learner
 from fewshot.learners.support import Support
@@ -37,9 +38,7 @@ class LDA(Learner):
 
     def learn(self, support: Support) -> dict[str, Tensor]:
         """Weight (T, ways, D) and bias (T, 1, ways)."""
-        kind, features, real = support.features.dtype, support.features, support.real
-        if features.device.type != "mps":  # the one device without float64
-            features, real = features.double(), real.double()
+        kind, features, real = support.features.dtype, in_float64(support.features), in_float64(support.real)
         centre = features.sum(1, keepdim=True) / real.sum(1, keepdim=True)
         means = class_means(features, support.labels, support.ways)
         deviations = (features - support.members.to(features) @ means) * real

@@ -18,6 +18,7 @@ from fewshot.learners.distances import squared_distance
 from fewshot.learners.features import power_transform
 from fewshot.learners.inductive.logistic_of_many import logistic_of_many
 from fewshot.learners.learner import Learner
+from fewshot.learners.precision import in_float64
 from fewshot.learners.registry import register_learner
 from fewshot.learners.support import Support
 
@@ -153,7 +154,7 @@ def spread_of(base: BaseStatistics, power: float, spread: float, neighbours: int
         assert base.features is not None
         base = replace(base, features=power_transform(base.features, power))
         near = min(neighbours, len(base.class_means))
-        axes = torch.linalg.eigh(base.within_covariance.double() + spread)
+        axes = torch.linalg.eigh(in_float64(base.within_covariance) + spread)
         variances, axes = (part.to(base.class_means) for part in axes)
         generator = torch.Generator().manual_seed(0)
         normal = partial(torch.randn, generator=generator, dtype=torch.float64)

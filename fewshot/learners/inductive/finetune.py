@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from fewshot.learners.inductive.support_training import SupportTraining, residual
+from fewshot.learners.precision import in_float64
 from fewshot.learners.registry import register_learner
 from fewshot.learners.support import Support
 
@@ -27,7 +28,7 @@ class Finetune(SupportTraining):
         features, real = support.features, support.real
         # a weight that starts at zero is a sum of support features: it is learned by its coefficients; a feature that
         # is 1 everywhere gives the bias
-        wide = features if features.device.type == "mps" else features.double()
+        wide = in_float64(features)
         gram, targets = wide @ wide.mT + real @ real.mT, support.members.to(wide.dtype)
         start, items = [torch.zeros_like(targets)], real.sum((1, 2))
         dual = self.descend(_gradients, [gram, targets], start, items)[0].to(features.dtype)

@@ -13,6 +13,7 @@ from fewshot.learners.checks import check_positive
 from fewshot.learners.features import l2_normalize
 from fewshot.learners.iteration import until_settled
 from fewshot.learners.learner import Learner
+from fewshot.learners.precision import in_float64
 from fewshot.learners.probabilities import class_softmax
 from fewshot.learners.registry import register_learner
 from fewshot.learners.support import Support
@@ -69,8 +70,7 @@ def logistic(gram: Tensor, targets: Tensor, C: float, steps: int) -> tuple[Tenso
     leads uphill, makes it fast. A task stops by itself, at the same step whatever tasks are beside it.
     """
     kind = gram.dtype
-    if gram.device.type != "mps":  # the one device without float64
-        gram, targets = gram.double(), targets.double()
+    gram, targets = in_float64(gram), in_float64(targets)
     real = targets.sum(2, keepdim=True)
     task = [torch.cat([gram, real], 2), _bound_solver(gram, real, C), targets]
     start = torch.cat([torch.zeros_like(targets), torch.zeros_like(targets[:, :1])], 1)  # dual and, last, bias

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from fewshot.learners.checks import check_positive
 from fewshot.learners.distances import cosine_similarity
 from fewshot.learners.features import l2_normalize
+from fewshot.learners.precision import in_float64
 from fewshot.learners.registry import register_learner
 from fewshot.learners.support import Support
 from fewshot.learners.trained import EpisodicNetwork, TrainedLearner
@@ -57,7 +58,7 @@ class FullContext(EpisodicNetwork):
         Items of equal projection have no order, and get the mean of what is said of them. Padding stands last in both
         directions, so it never comes before an item.
         """
-        wide = support.features if narrow.device.type == "mps" else support.features.double()
+        wide = in_float64(support.features)
         place, padding = (wide * self.direction.to(wide)).sum(2), support.labels < 0
         said = torch.zeros_like(narrow)
         for lstm, key in ((self.ascending, place), (self.descending, -place)):

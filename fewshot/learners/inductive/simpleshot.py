@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fewshot.learners.distances import squared_distance
-from fewshot.learners.features import l2_normalize, l2_normalize_
+from fewshot.learners.distances import squared_distance, squared_distance_of_unit
+from fewshot.learners.features import l2_normalize
 from fewshot.learners.learner import Learner
 from fewshot.learners.prototypes import class_means
 from fewshot.learners.registry import register_learner
@@ -36,14 +36,18 @@ class SimpleShot(Learner):
         centre = torch.zeros_like(support.features[0, 0])
         if support.base is not None and self.transform == "CL2N":
             centre = support.base.mean
-        features = self._transformed(support.features, centre)
+        features = self.transformed(support.features, centre)
         return {"prototypes": class_means(features, support.labels, support.ways), "centre": centre}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
         """Minus the squared distance of each transformed query to each mean."""
-        return -squared_distance(self._transformed(query, state["centre"]), state["prototypes"])
+        distance = squared_distance if self.transform == "UN" else squared_distance_of_unit
+        return -distance(self._centred(query, state["centre"]), state["prototypes"])
 
-    def _transformed(self, features: Tensor, centre: Tensor) -> Tensor:
-        if self.transform == "UN":
-            return features
-        return l2_normalize_(features - centre) if self.transform == "CL2N" else l2_normalize(features)
+    def transformed(self, features: Tensor, centre: Tensor) -> Tensor:
+        """Features (..., D) as `transform` says, centred by centre (D,)."""
+        centred = self._centred(features, centre)
+        return centred if self.transform == "UN" else l2_normalize(centred)
+
+    def _centred(self, features: Tensor, centre: Tensor) -> Tensor:
+        return features - centre if self.transform == "CL2N" else features

@@ -51,7 +51,7 @@ class SoftKMeans(SimpleShot):
             return state
         tasks = Tasks(
             support.features, support.members, support.unlabelled, support.unlabelled_mask, support.present
-        ).mapped(partial(self._transformed, centre=state["centre"]))
+        ).mapped(partial(self.transformed, centre=state["centre"]))
         _, (prototypes,) = alternate(tasks, (state["prototypes"],), self._assign, self._update, self.steps)
         return {**state, "prototypes": prototypes}
 

@@ -13,6 +13,7 @@ from fewshot.learners.checks import check_positive
 from fewshot.learners.features import l2_normalize
 from fewshot.learners.iteration import until_settled
 from fewshot.learners.learner import Learner
+from fewshot.learners.precision import in_float64
 from fewshot.learners.registry import register_learner
 from fewshot.learners.support import Support
 
@@ -74,8 +75,7 @@ def crammer_singer(gram: Tensor, targets: Tensor, C: float, steps: int) -> tuple
     its longest item can be off by more than the tolerance.
     """
     kind = gram.dtype
-    if gram.device.type != "mps":  # the one device without float64
-        gram, targets = gram.double(), targets.double()
+    gram, targets = in_float64(gram), in_float64(targets)
     slope = torch.linalg.matrix_norm(gram, torch.inf)[:, None, None].clamp(min=1e-30)
     zero = torch.zeros_like(targets)
     state = [zero, zero, zero, zero, torch.zeros_like(slope)]

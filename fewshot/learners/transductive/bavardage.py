@@ -12,6 +12,7 @@ from fewshot.learners.base_statistics import BaseStatistics
 from fewshot.learners.checks import check_positive
 from fewshot.learners.distances import squared_distance
 from fewshot.learners.features import l2_normalize, to_principal, to_span
+from fewshot.learners.precision import in_float64
 from fewshot.learners.registry import register_learner
 from fewshot.learners.support import Support
 from fewshot.learners.transductive.alternation import alternate, log_assignment
@@ -112,7 +113,7 @@ def whiten_span(features: Tensor, factor: Tensor, most: float) -> Tensor:
     factor (D, D): the Cholesky factor of the matrix S to whiten by. Within a span of orthonormal directions U, the
     spread is the inverse of UᵀS⁻¹U, whose directions are stretched one by one.
     """
-    wide, factor = features.double(), factor.double()
+    wide, factor = in_float64(features), in_float64(factor)
     coordinates = to_principal(wide)
     lengths = coordinates.norm(dim=1, keepdim=True)
     void = lengths <= _NOISE * lengths.amax(2, keepdim=True)
@@ -130,6 +131,6 @@ def _scatter_factor(base: BaseStatistics) -> Tensor:
         raise InvalidInput("these base statistics hold only a mean; make them with labels to know the classes")
     normalised = BaseStatistics.from_features(l2_normalize(base.features - base.mean), base.labels)
     items, classes = len(base.features), len(base.class_counts)
-    scatter = normalised.within_covariance.double() * max(1, items - classes) / classes
+    scatter = in_float64(normalised.within_covariance) * max(1, items - classes) / classes
     scatter.diagonal().add_(1e-6)
     return torch.linalg.cholesky(scatter)

@@ -37,19 +37,22 @@ class BDCSPN(TransductiveLearner):
 
     def transduce(self, tasks: Tasks, state: Mapping[str, Tensor]) -> Tensor:
         """Scaled cosines to the rectified class means."""
-        shift = shift_to_support(tasks)
-        means = rectified_means(tasks, shift, self.scale)
-        return self.scale * shifted_cosine(tasks.query, shift if self.classify == "shifted" else 0 * shift, means)
+        shift = tasks.support_centre - tasks.query_centre  # eq. 5
+        squares = squared_lengths(tasks.query)
+        means = rectified_means(tasks, shift, squares, self.scale)
+        moved = shift if self.classify == "shifted" else torch.zeros_like(shift)
+        return self.scale * shifted_cosine(tasks.query, squares, moved, means)
 
 
-def shift_to_support(tasks: Tasks) -> Tensor:
-    """What moves the mean of the queries to that of the support (T, 1, D; eq. 5)."""
-    support = tasks.support.sum(1, keepdim=True) / tasks.real_support.sum(1, keepdim=True)
-    return support - tasks.query.sum(1, keepdim=True) / tasks.query_count[..., None].clamp(min=1)
+def squared_lengths(items: Tensor) -> Tensor:
+    """Of items (T, N, D), as (T, N, 1)."""
+    return items.norm(dim=2, keepdim=True).square()
 
 
-def rectified_means(tasks: Tasks, shift: Tensor, scale: float) -> Tensor:
+def rectified_means(tasks: Tasks, shift: Tensor, squares: Tensor, scale: float) -> Tensor:
     """The class means (T, W, D) of the items, queries moved by shift (T, 1, D), that lie nearest to the support's.
+
+    squares (T, Q, 1): the squared lengths of the queries before they are moved.
 
     Support and queries alike belong to the class of the largest cosine, and weigh as much as their softmax of `scale`
     times the cosines says; a weighted item counts one in the mean. A class to which nothing is nearest keeps
@@ -57,19 +60,22 @@ def rectified_means(tasks: Tasks, shift: Tensor, scale: float) -> Tensor:
     """
     means = tasks.support_means()
     support = _weights(tasks, cosine_similarity(tasks.support, means), scale) * tasks.real_support
-    query = _weights(tasks, shifted_cosine(tasks.query, shift, means), scale) * tasks.real_query
+    query = _weights(tasks, shifted_cosine(tasks.query, squares, shift, means), scale) * tasks.real_query
     counts = ((support > 0).sum(1) + (query > 0).sum(1))[..., None]
     sums = support.mT @ tasks.support + query.mT @ tasks.query + query.sum(1)[..., None] * shift
     return torch.where(counts > 0, sums / counts.clamp(min=1), means)
 
 
-def shifted_cosine(items: Tensor, shift: Tensor, means: Tensor) -> Tensor:
-    """Cosines (T, N, W) of items + shift with means (T, W, D); the sum of items (T, N, D) and shift is never made."""
+def shifted_cosine(items: Tensor, squares: Tensor, shift: Tensor, means: Tensor) -> Tensor:
+    """Cosines (T, N, W) of items + shift with means (T, W, D); the sum of items (T, N, D) and shift is never made.
+
+    squares (T, N, 1): the squared lengths of the items.
+    """
     others = torch.cat([means, shift], 1)
     of_shift = shift @ others.mT
     products = items @ others.mT + of_shift
-    squares = items.norm(dim=2, keepdim=True).square() + 2 * products[..., -1:] - of_shift[..., -1:]
-    lengths = squares.clamp(min=1e-12).sqrt() * means.norm(dim=2).clamp(min=1e-12)[:, None]
+    moved = squares + 2 * products[..., -1:] - of_shift[..., -1:]
+    lengths = moved.clamp(min=1e-12).sqrt() * means.norm(dim=2).clamp(min=1e-12)[:, None]
     return (products[..., :-1] / lengths).clamp(-1, 1)
 
 

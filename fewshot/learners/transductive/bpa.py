@@ -35,7 +35,7 @@ class BPA(TransductiveLearner):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "entropy")
-        if self.inner.needs_base_mean or self.inner.needs_base_classes:
+        if self.inner.needs_base:
             raise InvalidInput(
                 f"bpa: learner {self.learner!r} needs base classes, which have no affinities with the items of a task; "
                 "take one that does not, such as 'pt-map' or 'prototypical'"

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fewshot.learners.checks import check_positive
 from fewshot.learners.features import l2_normalize, to_principal
+from fewshot.learners.precision import in_float64
 from fewshot.learners.registry import register_learner
 from fewshot.learners.transductive.pt_map import PTMAP
 from fewshot.learners.transductive.tasks import Tasks
@@ -53,7 +54,7 @@ def discriminant_subspace(features: Tensor, real: Tensor, dim: int, rank: int, p
     W are the normalised similarities of the items in the `rank` largest singular directions, W₁ those of a graph that
     links all items alike. At most min(N, D) directions are left.
     """
-    kind, features, real = features.dtype, to_principal(features.double()), real.double()
+    kind, features, real = features.dtype, to_principal(in_float64(features)), in_float64(real)
     lengths = features.norm(dim=1)
     void = lengths <= _NOISE * lengths.amax(1, keepdim=True)  # directions without any feature come last
     features = features.masked_fill(void[:, None], 0)

@@ -10,6 +10,7 @@ from torch import Tensor
 from fewshot.errors import InvalidInput
 from fewshot.learners.checks import check_positive
 from fewshot.learners.distances import cosine_similarity
+from fewshot.learners.precision import in_float64
 from fewshot.learners.registry import register_learner
 from fewshot.learners.transductive.alternation import alternate
 from fewshot.learners.transductive.dirichlet import fit_dirichlet, log_density
@@ -99,6 +100,5 @@ def _check_probabilities(tasks: Tasks) -> None:
 
 def _wide(tasks: Tasks) -> Tasks:
     """In float64 where the device has it."""
-    if tasks.query.device.type == "mps":
-        return tasks
-    return replace(tasks, support=tasks.support.double(), query=tasks.query.double(), members=tasks.members.double())
+    parts = {name: in_float64(getattr(tasks, name)) for name in ("support", "members", "query")}
+    return replace(tasks, **parts)

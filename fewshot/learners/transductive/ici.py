@@ -9,6 +9,7 @@ from torch import Tensor
 from fewshot.learners.checks import check_positive
 from fewshot.learners.inductive.logistic import logistic
 from fewshot.learners.iteration import until_settled
+from fewshot.learners.precision import in_float64
 from fewshot.learners.registry import register_learner
 from fewshot.learners.transductive.learner import TransductiveLearner
 from fewshot.learners.transductive.selection import least_doubtful, pseudo_labels
@@ -41,9 +42,7 @@ class ICI(TransductiveLearner):
 
     def transduce(self, tasks: Tasks, state: Mapping[str, Tensor]) -> Tensor:
         """Logits of the logistic regression on the support and all queries."""
-        items = torch.cat([tasks.support, tasks.query], 1)
-        if items.device.type != "mps":  # the one device without float64
-            items = items.double()
+        items = in_float64(torch.cat([tasks.support, tasks.query], 1))
         gram, members = items @ items.mT, tasks.members.to(items)
         mask = torch.cat([tasks.real_support[..., 0] > 0, tasks.mask], 1)
         fixed = [gram, principal_directions(gram, mask, self.dims), members, tasks.mask, tasks.present]

@@ -10,13 +10,14 @@ from torch import Tensor
 from fewshot.errors import InvalidInput
 from fewshot.learners.checks import check_positive
 from fewshot.learners.iteration import until_settled
+from fewshot.learners.precision import in_float64
 from fewshot.learners.registry import register_learner
 from fewshot.learners.transductive.alternation import log_assignment
 from fewshot.learners.transductive.graph import nearest_neighbours
 from fewshot.learners.transductive.learner import TransductiveLearner
 from fewshot.learners.transductive.selection import least_doubtful, pseudo_labels
-from fewshot.learners.transductive.sinkhorn import sinkhorn
 from fewshot.learners.transductive.tasks import Tasks
+from fewshot.learners.transductive.transport import balanced_assignment
 
 RATE, MOMENTUM, DECAY = 0.1, 0.9, 5e-4  # of the classifier's gradient descent
 ABSENT = -1e9  # the logit of a class that a task lacks
@@ -55,9 +56,7 @@ class ILPC(TransductiveLearner):
 
     def transduce(self, tasks: Tasks, state: Mapping[str, Tensor]) -> Tensor:
         """The log of the balanced assignment of each query in the round in which it joins the support."""
-        items = torch.cat([tasks.support, tasks.query], 1)
-        if items.device.type != "mps":  # the one device without float64
-            items = items.double()
+        items = in_float64(torch.cat([tasks.support, tasks.query], 1))
         gram = items @ items.mT
         edges = self._affinity(gram, torch.cat([tasks.real_support[..., 0] > 0, tasks.mask], 1))
         spreading = torch.linalg.inv(torch.eye(gram.shape[1]).to(gram) - self.alpha * edges)
@@ -86,7 +85,7 @@ class ILPC(TransductiveLearner):
         scores = self.tau * log_assignment(spread / spread.sum(2, keepdim=True).clamp(min=1e-30))
         mass = (shares - labels[:, queries].sum(1)).clamp(min=0)
         mass = mass * waiting.sum(1) / mass.sum(1, keepdim=True).clamp(min=1e-30)
-        assignment = sinkhorn(scores, mass, waiting)
+        assignment = balanced_assignment(scores, mass, waiting, tolerance=1e-9)
         pseudo = pseudo_labels(assignment, waiting)
         everyone = labels.clone()
         everyone[:, queries] += pseudo

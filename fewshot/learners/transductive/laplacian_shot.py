@@ -13,7 +13,7 @@ from fewshot.learners.distances import squared_distance
 from fewshot.learners.iteration import until_settled
 from fewshot.learners.probabilities import class_softmax
 from fewshot.learners.registry import register_learner
-from fewshot.learners.transductive.bd_cspn import rectified_means, shift_to_support
+from fewshot.learners.transductive.bd_cspn import rectified_means, squared_lengths
 from fewshot.learners.transductive.graph import nearest_neighbours
 from fewshot.learners.transductive.learner import TransductiveLearner
 from fewshot.learners.transductive.tasks import Tasks
@@ -48,8 +48,8 @@ class LaplacianShot(TransductiveLearner):
         """What the last assignment is the softmax of."""
         means = tasks.support_means()
         if self.rectify:
-            shift = shift_to_support(tasks)
-            means = rectified_means(tasks, shift, scale=10.0)
+            shift = tasks.support_centre - tasks.query_centre
+            means = rectified_means(tasks, shift, squared_lengths(tasks.query), scale=10.0)
             if self.classify == "shifted":
                 means = means - shift  # the same distances, and cheaper than moving the queries
         scores = -squared_distance(tasks.query, means).masked_fill(~tasks.present[:, None], torch.inf)

@@ -50,38 +50,28 @@ def _names(recipe: str) -> list[str]:
     return recipe.split("+") if recipe else []
 
 
-def _mean(features: Tensor, real: Tensor) -> Tensor:
-    return features.sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp(min=1)
-
-
-def _support_mean(tasks: Tasks) -> Tensor:
-    return _mean(tasks.support, tasks.real_support)
-
-
-def _query_mean(tasks: Tasks) -> Tensor:
-    return _mean(tasks.query, tasks.real_query)
-
-
 def _centre_support(tasks: Tasks) -> Tasks:
-    return tasks.mapped(lambda features: features - _support_mean(tasks))
+    centre = tasks.support_centre
+    return tasks.mapped(lambda features: features - centre)
 
 
 def _centre_query(tasks: Tasks) -> Tasks:
-    return tasks.mapped(lambda features: features - _query_mean(tasks))
+    centre = tasks.query_centre
+    return tasks.mapped(lambda features: features - centre)
 
 
 def _centre_all(tasks: Tasks) -> Tasks:
     total = tasks.support.sum(1, keepdim=True) + tasks.query.sum(1, keepdim=True)
-    count = tasks.real_support.sum(1, keepdim=True) + tasks.real_query.sum(1, keepdim=True)
-    return tasks.mapped(lambda features: features - total / count)
+    centre = total / tasks.real.sum(1, keepdim=True)
+    return tasks.mapped(lambda features: features - centre)
 
 
 def _centre_each(tasks: Tasks) -> Tasks:
-    return tasks.with_features(tasks.support - _support_mean(tasks), tasks.query - _query_mean(tasks))
+    return tasks.with_features(tasks.support - tasks.support_centre, tasks.query - tasks.query_centre)
 
 
 def _align(tasks: Tasks) -> Tasks:
-    return tasks.with_features(tasks.support, tasks.query + _support_mean(tasks) - _query_mean(tasks))
+    return tasks.with_features(tasks.support, tasks.query + tasks.support_centre - tasks.query_centre)
 
 
 def _min_max(tasks: Tasks) -> Tasks:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from fewshot.learners.iteration import until_settled
+from fewshot.learners.precision import in_float64
 
 _LOWEST = -300.0  # of an exponent in float64: what is less likely is as good as impossible
 
@@ -24,8 +25,7 @@ def sinkhorn(
     Returns (T, Q, W) of the type of scores, rows of zeros for padding; columns are exact, rows within the tolerance.
     """
     kind = scores.dtype
-    if scores.device.type != "mps":
-        scores, mass, real = scores.double(), mass.double(), real.double()
+    scores, mass, real = in_float64(scores), in_float64(mass), in_float64(real)
     scores = scores.masked_fill((mass <= 0)[:, None], -torch.inf)
     scores = scores - scores.amax(2, keepdim=True).nan_to_num(neginf=0.0)
     kernel = scores.clamp(min=_LOWEST if scores.dtype == torch.float64 else -80.0).exp() * real

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fewshot.learners.probabilities import class_softmax
-from fewshot.learners.prototypes import one_hot
+from fewshot.learners.prototypes import member_means, one_hot
 
 
 @dataclass(frozen=True)
@@ -91,18 +91,27 @@ class Tasks:
         samples = self.support.shape[1]
         return self.with_features(together[:, :samples], together[:, samples:])
 
+    @property
+    def support_centre(self) -> Tensor:
+        """The mean of the whole support (T, 1, D)."""
+        return self.support.sum(1, keepdim=True) / self.real_support.sum(1, keepdim=True)
+
+    @property
+    def query_centre(self) -> Tensor:
+        """The mean of all queries and unlabelled items (T, 1, D)."""
+        return self.query.sum(1, keepdim=True) / self.query_count[..., None].clamp(min=1)
+
     def support_means(self) -> Tensor:
         """The mean (T, W, D) of the support of each class."""
-        return (self.members.mT @ self.support) / self.counts.clamp(min=1)[..., None]
+        return member_means(self.support, self.members)
 
-    def weighted_means(self, assignment: Tensor, support_weight: float = 1.0) -> Tensor:
+    def weighted_means(self, assignment: Tensor) -> Tensor:
         """The mean (T, W, D) of each class: its support, and the queries by their assignment (T, Q, W).
 
-        A support item counts `support_weight` times; a class without any weight gets zeros.
+        A class without any weight gets zeros.
         """
-        members = support_weight * self.members
-        mass = (members.sum(1) + assignment.sum(1))[..., None]
-        sums = members.mT @ self.support + assignment.mT @ self.query
+        mass = (self.counts + assignment.sum(1))[..., None]
+        sums = self.members.mT @ self.support + assignment.mT @ self.query
         return sums / mass.clamp(min=1e-12)
 
     def softmax(self, logits: Tensor) -> Tensor:

@@ -4,8 +4,10 @@ import torch
 from torch import Tensor
 
 from fewshot.learners.iteration import until_settled
+from fewshot.learners.precision import in_float64
 
-_STEPS = 100
+_STEPS = 1000
+_NEVER = -1e30  # the score of an absent class; not infinite, since a task may have no query left to assign
 _RIDGE = 1e-12  # of the number of queries, on the Hessian: for classes that nothing is near to
 
 
@@ -17,7 +19,8 @@ def balanced_assignment(scores: Tensor, mass: Tensor, real: Tensor, tolerance: f
     offset for each class. Sinkhorn's algorithm finds the offsets by hundreds of small steps; here they minimise the
     dual, Σ logsumexp(scores + offsets) - mass · offsets, by Newton's method in as many unknowns as there are classes,
     whose steps are shortened so that each goes down (Sun & Tran-Dinh 2019, eq. 12, for nu = 2): a handful suffices. A
-    task stops by itself, when no column is further than `tolerance` from its mass. In float64 where the device has it.
+    task stops by itself, when no column is further than `tolerance` from its mass, or after 1,000 steps. In float64
+    where the device has it.
 
     Returns (T, Q, W) of the type of scores, rows of zeros for padding; rows are exact, columns within the tolerance.
     """
@@ -27,11 +30,12 @@ def balanced_assignment(scores: Tensor, mass: Tensor, real: Tensor, tolerance: f
         mass[..., None],
         real.mT,
     )  # classes before items: sums over few classes are then fast
-    if scores.device.type != "mps":
-        scores, mass, real = scores.double(), mass.double(), real.double()
+    scores, mass, real = in_float64(scores), in_float64(mass), in_float64(real)
     absent = mass <= 0
-    scores = scores.masked_fill(absent, -torch.inf).contiguous()
     count = real.sum(2, keepdim=True)
+    # what all queries score alike for a class is made up for by its offset: without it the way is shorter
+    common = (scores * real).sum(2, keepdim=True) / count.clamp(min=1)
+    scores = (scores - common).masked_fill(absent, _NEVER).contiguous()
     # constant offsets change nothing and absent classes have none: both get a curvature of their own
     steady = torch.diag_embed((absent + _RIDGE * count).squeeze(2)) + count / mass.shape[1] ** 2
     start = [torch.zeros_like(mass), scores.softmax(1) * real]

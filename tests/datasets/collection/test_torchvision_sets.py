@@ -11,7 +11,7 @@ from fewshot.datasets.splits import split_list
 from fewshot.errors import SplitError, UnreadableFile
 
 
-def check(dataset, path, class_names, classes, parts):
+def assert_holds(dataset, path, class_names, classes, parts):
     """`classes` and `parts` by id; pixels are compared with the files themselves."""
     assert dataset.class_names == class_names
     labels = {name: class_names[label] for name, label in zip(dataset.ids, dataset.labels.tolist(), strict=True)}
@@ -31,7 +31,7 @@ def test_eurosat(make_folder, tmp_path):
         "2750/River/River_1.jpg": "River",
         "2750/River/River_2.jpg": "River",
     }
-    check(load_dataset("eurosat", root=tmp_path), tmp_path / "eurosat", ("Forest", "River"), classes, None)
+    assert_holds(load_dataset("eurosat", root=tmp_path), tmp_path / "eurosat", ("Forest", "River"), classes, None)
     with pytest.raises(SplitError, match="eurosat has no split 'test'; there are: all"):
         load_dataset("eurosat", "test", root=tmp_path)
 
@@ -42,7 +42,7 @@ def test_food(make_folder, tmp_path):
     make_folder({**files, "images/pie/1.jpg": 1, "images/soup/2.jpg": 2, "images/pie/3.jpg": 3}, "food-101")
     classes = {"images/pie/1.jpg": "pie", "images/soup/2.jpg": "soup", "images/pie/3.jpg": "pie"}
     parts = {"images/pie/1.jpg": "train", "images/soup/2.jpg": "train", "images/pie/3.jpg": "test"}
-    check(load_dataset("food-101", root=tmp_path), tmp_path / "food-101", ("pie", "soup"), classes, parts)
+    assert_holds(load_dataset("food-101", root=tmp_path), tmp_path / "food-101", ("pie", "soup"), classes, parts)
 
 
 def test_parts_with_other_classes_are_refused(make_folder, tmp_path):
@@ -62,7 +62,7 @@ def test_pets(make_folder, tmp_path):
     classes = {name: "Great Dane" if "dane" in name else "Abyssinian" for name in pictures}
     parts = {name: "trainval" if name[-5] in "12" else "test" for name in pictures}
     dataset = load_dataset("oxford-pets", root=tmp_path)
-    check(dataset, tmp_path / "oxford-iiit-pet", ("Abyssinian", "Great Dane"), classes, parts)
+    assert_holds(dataset, tmp_path / "oxford-iiit-pet", ("Abyssinian", "Great Dane"), classes, parts)
 
 
 def test_cars(make_folder, tmp_path):
@@ -81,7 +81,7 @@ def test_cars(make_folder, tmp_path):
         savemat(base / file, {"annotations": np.array(rows, dtype=[("fname", object), ("class", object)])})
     savemat(base / "devkit/cars_meta.mat", {"class_names": np.array(["Audi", "Fiat"], dtype=object)})
     parts = {name: name[5:].partition("/")[0] for name in cars}
-    check(load_dataset("stanford-cars", root=tmp_path), base, ("Audi", "Fiat"), cars, parts)
+    assert_holds(load_dataset("stanford-cars", root=tmp_path), base, ("Audi", "Fiat"), cars, parts)
 
 
 def test_scenes(make_folder, tmp_path):
@@ -91,7 +91,7 @@ def test_scenes(make_folder, tmp_path):
     classes = {"a/abbey/sun_1.jpg": "abbey", "b/bar/indoor/sun_2.jpg": "bar/indoor"}
     dataset = load_dataset("sun397", root=tmp_path)
     assert dataset.ids == tuple(sorted(classes))
-    check(dataset, tmp_path / "SUN397", ("abbey", "bar/indoor"), classes, None)
+    assert_holds(dataset, tmp_path / "SUN397", ("abbey", "bar/indoor"), classes, None)
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_textures(make_folder, tmp_path):
     make_folder({**files, **pictures}, "dtd")
     classes = {name: name.split("/")[2] for name in pictures}
     parts = {name: name.split("/")[3][:-4] for name in pictures}
-    check(load_dataset("dtd", root=tmp_path), tmp_path / "dtd", tuple(textures), classes, parts)
+    assert_holds(load_dataset("dtd", root=tmp_path), tmp_path / "dtd", tuple(textures), classes, parts)
     assert load_dataset("dtd", "val", root=tmp_path).class_names[:2] == ("gauzy", "grid")
 
 

@@ -58,7 +58,7 @@ def reference(support, labels, query, base=None, base_labels=None, T_km=10, T_vb
     return resp[known:]
 
 
-def agree(tasks, query, whiten, tolerance=1e-6, **settings):
+def assert_follows(tasks, query, whiten, tolerance=1e-6, **settings):
     features = "centre-base+l2" if whiten else "centre-all+l2"
     learner = create_learner("bavardage", features=features, whiten=whiten, **settings)
     found = learner.fit(tasks.support.double(), tasks.labels, tasks.ways, tasks.base)(query.double()).softmax(-1)
@@ -73,14 +73,14 @@ def agree(tasks, query, whiten, tolerance=1e-6, **settings):
 @pytest.mark.parametrize("whiten", [False, True])
 def test_it_follows_the_paper(grid_tasks, whiten):
     # the base statistics are float32
-    agree(grid_tasks, grid_tasks.query, whiten, tolerance=1e-4 if whiten else 1e-6)
+    assert_follows(grid_tasks, grid_tasks.query, whiten, tolerance=1e-4 if whiten else 1e-6)
 
 
 @pytest.mark.parametrize("whiten", [False, True])
 def test_unequal_queries_follow_the_paper(make_tasks, whiten):
     tasks = make_tasks(queries=12, dim=32, seed=2)
     few = tasks.query[tasks.query_labels < 2].view(4, -1, 32)  # the queries of two classes of five
-    agree(tasks, few, whiten, tolerance=1e-4 if whiten else 1e-6)
+    assert_follows(tasks, few, whiten, tolerance=1e-4 if whiten else 1e-6)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_unequal_queries_follow_the_paper(make_tasks, whiten):
 )
 def test_settings_do_as_the_paper_says(make_tasks, settings):
     tasks = make_tasks(seed=4, dim=32, shots=1, spread=1.0)
-    agree(tasks, tasks.query, True, tolerance=1e-4, **settings)
+    assert_follows(tasks, tasks.query, True, tolerance=1e-4, **settings)
     learner = create_learner("bavardage", **settings)
     changed = learner.fit(tasks.support, tasks.labels, 5)(tasks.query)
     default = create_learner("bavardage").fit(tasks.support, tasks.labels, 5)(tasks.query)

@@ -52,7 +52,7 @@ def reference(support, labels, query, ways, lam=8.5, steps=20, epochs=20, rate=0
     return plan / plan.sum(1, keepdims=True)
 
 
-def compare(tasks, queries=None, **settings):
+def assert_follows(tasks, queries=None, **settings):
     query = tasks.query[:, :queries].double()
     found = BMS(**settings).fit(tasks.support.double(), tasks.labels, tasks.ways)(query).softmax(-1)
     for task in range(len(found)):
@@ -64,18 +64,18 @@ def compare(tasks, queries=None, **settings):
 @pytest.mark.parametrize("shape", [(1, 1, 3, 8), (5, 1, 4, 64), (5, 5, 3, 7), (5, 3, 15, 32)])
 def test_it_follows_the_paper(make_tasks, shape):
     ways, shots, queries, dim = shape
-    compare(make_tasks(tasks=2, ways=ways, shots=shots, queries=queries, dim=dim))
+    assert_follows(make_tasks(tasks=2, ways=ways, shots=shots, queries=queries, dim=dim))
 
 
 def test_it_follows_the_paper_on_real_features(real_tasks):
-    compare(real_tasks)
+    assert_follows(real_tasks)
 
 
 @pytest.mark.parametrize(
     "settings", [{"epochs": 0}, {"steps": 1}, {"lam": 2.0}, {"epochs": 5, "rate": 1.0}, {"epochs": 5, "momentum": 0.0}]
 )
 def test_every_setting_is_the_papers(make_tasks, settings):
-    compare(make_tasks(tasks=2), **settings)
+    assert_follows(make_tasks(tasks=2), **settings)
 
 
 def test_unequal_classes_stay_unequal(make_tasks):
@@ -84,7 +84,7 @@ def test_unequal_classes_stay_unequal(make_tasks):
     query, labels = tasks.query[:, keep], tasks.query_labels[0, keep]
     found = BMS().fit(tasks.support, tasks.labels, 5)(query)[0].argmax(-1)
     assert torch.equal(found.bincount(minlength=5), labels.bincount(minlength=5))
-    compare(tasks, queries=37)
+    assert_follows(tasks, queries=37)
 
 
 def test_wrong_settings_are_refused():

@@ -43,7 +43,7 @@ def reference(support, labels, query, ways, lam=10.0, rate=0.2, steps=40, **sett
     return plan[samples:] / plan[samples:].sum(1, keepdims=True)
 
 
-def compare(tasks, **settings):
+def assert_follows(tasks, **settings):
     learner = EASE(tolerance=1e-9, **settings)
     found = learner.fit(tasks.support.double(), tasks.labels, tasks.ways)(tasks.query.double()).softmax(-1)
     for task in range(len(found)):
@@ -55,16 +55,16 @@ def compare(tasks, **settings):
 @pytest.mark.parametrize("shape", [(1, 1, 3, 8), (5, 1, 4, 64), (5, 5, 3, 7), (5, 1, 15, 64)])
 def test_it_follows_the_paper(make_tasks, shape):
     ways, shots, queries, dim = shape
-    compare(make_tasks(tasks=2, ways=ways, shots=shots, queries=queries, dim=dim), steps=15)
+    assert_follows(make_tasks(tasks=2, ways=ways, shots=shots, queries=queries, dim=dim), steps=15)
 
 
 def test_it_follows_the_paper_on_real_features(real_tasks):
-    compare(real_tasks, steps=15)
+    assert_follows(real_tasks, steps=15)
 
 
 @pytest.mark.parametrize("settings", [{"dim": 6}, {"rank": 2}, {"penalty": 1.0}, {"dim": 3, "rank": 1}])
 def test_every_setting_is_the_papers(make_tasks, settings):
-    compare(make_tasks(tasks=2, dim=32), lam=3.0, steps=5, **settings)
+    assert_follows(make_tasks(tasks=2, dim=32), lam=3.0, steps=5, **settings)
 
 
 @pytest.mark.parametrize("dim", [4, 100])

@@ -53,7 +53,7 @@ def reference(support, labels, query, temperature, lam=1.0, hard=False, steps=20
     return soft
 
 
-def agree(support, labels, ways, query, tolerance=1e-5, **settings):
+def assert_follows(support, labels, ways, query, tolerance=1e-5, **settings):
     learner = create_learner("em-dirichlet", **settings)
     found = learner.fit(support.double(), labels, ways)(query.double()).softmax(-1)
     settings["given"] = settings.pop("simplex", "") == "given"
@@ -65,18 +65,18 @@ def agree(support, labels, ways, query, tolerance=1e-5, **settings):
 @pytest.mark.parametrize("shape", [{"ways": 2}, {"dim": 64}, {"shots": 1, "dim": 32}, {"ways": 8, "dim": 8}], ids=str)
 def test_it_follows_the_paper(make_tasks, shape):
     tasks = make_tasks(**{"tasks": 2, "queries": 10, **shape})
-    agree(tasks.support, tasks.labels, tasks.ways, tasks.query, temperature=4.0, steps=3)
+    assert_follows(tasks.support, tasks.labels, tasks.ways, tasks.query, temperature=4.0, steps=3)
 
 
 def test_it_follows_the_paper_on_real_features(real_tasks):
-    agree(real_tasks.support, real_tasks.labels, 5, real_tasks.query, temperature=30.0, steps=3)
+    assert_follows(real_tasks.support, real_tasks.labels, 5, real_tasks.query, temperature=30.0, steps=3)
 
 
 @pytest.mark.parametrize("settings", [{"lam": 0.3}, {"steps": 1}, {"steps": 8}, {"hard": True}], ids=str)
 def test_settings_do_as_the_paper_says(make_tasks, settings):
     tasks = make_tasks(tasks=2, queries=10, seed=1)
     settings = {"temperature": 4.0, "steps": 3, **settings}
-    agree(tasks.support, tasks.labels, tasks.ways, tasks.query, **settings)
+    assert_follows(tasks.support, tasks.labels, tasks.ways, tasks.query, **settings)
     changed, default = (
         create_learner("em-dirichlet", **each).fit(tasks.support, tasks.labels, 5)(tasks.query).softmax(-1)
         for each in (settings, {"temperature": 4.0, "steps": 5})
@@ -87,7 +87,7 @@ def test_settings_do_as_the_paper_says(make_tasks, settings):
 def test_unequal_queries_follow_the_paper(make_tasks):
     tasks = make_tasks(tasks=2, queries=20, dim=32, seed=2)
     few = tasks.query[tasks.query_labels < 2].view(2, -1, 32)  # the queries of two classes of five
-    agree(tasks.support, tasks.labels, tasks.ways, few, temperature=4.0, steps=3)
+    assert_follows(tasks.support, tasks.labels, tasks.ways, few, temperature=4.0, steps=3)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def on_the_simplex(make_tasks):
 
 def test_probabilities_are_taken_as_they_come(on_the_simplex):
     support, labels, query, truth = on_the_simplex
-    agree(support, labels, 5, query, simplex="given", temperature=10.0, steps=3)
+    assert_follows(support, labels, 5, query, simplex="given", temperature=10.0, steps=3)
     em, mean = (
         create_learner(name, **settings).fit(support, labels, 5)(query)[0].argmax(-1)
         for name, settings in (("em-dirichlet", {"simplex": "given"}), ("prototypical", {}))

@@ -31,7 +31,7 @@ def graph(x, neighbours, gamma):
 
 
 def sinkhorn(p, mass):
-    for _ in range(1000):
+    for _ in range(100_000):
         p = p / p.sum(1, keepdims=True)
         p = p * np.divide(mass, p.sum(0), where=mass > 0, out=np.zeros_like(mass))
         if np.abs(p.sum(1) - 1).max() < 1e-9:

@@ -29,7 +29,7 @@ def reference(support, labels, query, lam, steps):
     return assignment
 
 
-def agree(tasks, query, tolerance=1e-5, **settings):
+def assert_follows(tasks, query, tolerance=1e-5, **settings):
     learner = create_learner("paddle", **settings)
     found = learner.fit(tasks.support.double(), tasks.labels, tasks.ways)(query.double()).softmax(-1)
     for task in range(len(found)):
@@ -45,18 +45,18 @@ def agree(tasks, query, tolerance=1e-5, **settings):
 
 @pytest.mark.parametrize("lam", [1.0, 0.2])
 def test_it_follows_the_paper(grid_tasks, lam):
-    agree(grid_tasks, grid_tasks.query, lam=lam)
+    assert_follows(grid_tasks, grid_tasks.query, lam=lam)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7])
 def test_every_step_follows_the_paper(make_tasks, steps):
-    agree(make_tasks(seed=1), make_tasks(seed=1).query, steps=steps, tolerance=1e-8)
+    assert_follows(make_tasks(seed=1), make_tasks(seed=1).query, steps=steps, tolerance=1e-8)
 
 
 def test_unequal_queries_follow_the_paper(make_tasks):
     tasks = make_tasks(queries=12, dim=32, seed=2)
     few = tasks.query[tasks.query_labels < 2].view(4, -1, 32)  # the queries of two classes of five
-    agree(tasks, few)
+    assert_follows(tasks, few)
 
 
 def test_the_penalty_empties_classes(make_tasks):

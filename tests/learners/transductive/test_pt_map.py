@@ -39,7 +39,7 @@ def reference(support, labels, query, ways, lam=10.0, rate=0.2, steps=20):
     return plan / plan.sum(1, keepdims=True)
 
 
-def compare(tasks, **settings):
+def assert_follows(tasks, **settings):
     found = PTMAP(**settings).fit(tasks.support.double(), tasks.labels, tasks.ways)(tasks.query.double()).softmax(-1)
     for task in range(len(found)):
         support, labels, query = (x.numpy() for x in tasks.item(task))
@@ -48,12 +48,12 @@ def compare(tasks, **settings):
 
 
 def test_it_follows_the_paper(grid_tasks):
-    compare(grid_tasks)
+    assert_follows(grid_tasks)
 
 
 @pytest.mark.parametrize("settings", [{"lam": 2.0}, {"rate": 0.7}, {"steps": 1}])
 def test_every_setting_is_the_papers(make_tasks, settings):
-    compare(make_tasks(tasks=2), **settings)
+    assert_follows(make_tasks(tasks=2), **settings)
 
 
 def test_queries_that_do_not_divide_among_the_classes(make_tasks):
