@@ -43,6 +43,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("FEWSHOT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
+@pytest.fixture(autouse=True)
+def _same_draws() -> None:
+    """A test draws the same numbers alone, in any order and on any worker."""
+    import torch
+
+    torch.manual_seed(0)
+
+
 def needs_package(name: str) -> pytest.MarkDecorator:
     """Skip a test where an optional package is missing."""
     return pytest.mark.skipif(find_spec(name) is None, reason=f"needs the package {name} (extra: offline)")
