@@ -1,8 +1,10 @@
 """Distances and similarities between two sets of vectors in each task, by matrix products."""
 
+import torch
 from torch import Tensor
 
 _EPS = 1e-12
+_CANCELLED = 0.01  # of a squared length: with less left after a shift, rounding weighs over a hundred times as much
 
 
 def squared_distance(left: Tensor, right: Tensor) -> Tensor:
@@ -11,14 +13,37 @@ def squared_distance(left: Tensor, right: Tensor) -> Tensor:
     return (squares - 2 * (left @ right.mT)).clamp(min=0)
 
 
-def squared_distance_of_unit(left: Tensor, right: Tensor) -> Tensor:
-    """Squared Euclidean distances (T, L, R) between left (T, L, D) scaled to length 1 and right (T, R, D).
+def squared_distance_of_unit(left: Tensor, right: Tensor, shift: Tensor) -> Tensor:
+    """Squared Euclidean distances (T, L, R) between left (T, L, D), moved by shift and scaled to length 1, and right.
 
-    The products are scaled instead of the vectors, which spares writing them; vectors of zeros stay zeros.
+    right (T, R, D); shift (T or 1, 1, D). The products are scaled instead of the vectors, which spares writing them;
+    vectors of zeros stay zeros.
     """
-    lengths = _norm(left)[..., None]
+    products, moved = shifted_products(left, squared_length(left), shift, right)
+    lengths = moved.sqrt()
     squares = (lengths > _EPS) + _norm(right).square()[..., None, :]
-    return (squares - 2 * (left @ right.mT) / lengths.clamp(min=_EPS)).clamp(min=0)
+    return (squares - 2 * products / lengths.clamp(min=_EPS)).clamp(min=0)
+
+
+def squared_length(items: Tensor) -> Tensor:
+    """Of items (T, N, D), as (T, N, 1)."""
+    return items.norm(dim=2, keepdim=True).square()
+
+
+def shifted_products(items: Tensor, squares: Tensor, shift: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """Products (T, N, R) of items + shift with others, and the squared lengths (T, N, 1) of items + shift.
+
+    items (T, N, D) with their squared lengths (T, N, 1); shift (T or 1, 1, D); others (T, R, D). The sum is not
+    written, unless so little is left of an item that rounding would show.
+    """
+    both = torch.cat([others, shift.expand(len(others), -1, -1)], 1)
+    of_shift = shift @ both.mT
+    products = items @ both.mT + of_shift
+    moved = squares + 2 * products[..., -1:] - of_shift[..., -1:]
+    if bool((moved < _CANCELLED * squares).any()):
+        items = items + shift
+        return items @ others.mT, squared_length(items)
+    return products[..., :-1], moved
 
 
 def cosine_similarity(left: Tensor, right: Tensor) -> Tensor:

@@ -41,13 +41,12 @@ class SimpleShot(Learner):
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
         """Minus the squared distance of each transformed query to each mean."""
-        distance = squared_distance if self.transform == "UN" else squared_distance_of_unit
-        return -distance(self._centred(query, state["centre"]), state["prototypes"])
+        if self.transform == "UN":
+            return -squared_distance(query, state["prototypes"])
+        return -squared_distance_of_unit(query, state["prototypes"], -state["centre"][None, None])
 
     def transformed(self, features: Tensor, centre: Tensor) -> Tensor:
         """Features (..., D) as `transform` says, centred by centre (D,)."""
-        centred = self._centred(features, centre)
-        return centred if self.transform == "UN" else l2_normalize(centred)
-
-    def _centred(self, features: Tensor, centre: Tensor) -> Tensor:
-        return features - centre if self.transform == "CL2N" else features
+        if self.transform == "CL2N":
+            features = features - centre
+        return features if self.transform == "UN" else l2_normalize(features)

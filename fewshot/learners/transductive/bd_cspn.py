@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fewshot.learners.checks import check_positive
-from fewshot.learners.distances import cosine_similarity
+from fewshot.learners.distances import cosine_similarity, shifted_products, squared_length
 from fewshot.learners.probabilities import class_softmax
 from fewshot.learners.registry import register_learner
 from fewshot.learners.transductive.learner import TransductiveLearner
@@ -38,15 +38,10 @@ class BDCSPN(TransductiveLearner):
     def transduce(self, tasks: Tasks, state: Mapping[str, Tensor]) -> Tensor:
         """Scaled cosines to the rectified class means."""
         shift = tasks.support_centre - tasks.query_centre  # eq. 5
-        squares = squared_lengths(tasks.query)
+        squares = squared_length(tasks.query)
         means = rectified_means(tasks, shift, squares, self.scale)
         moved = shift if self.classify == "shifted" else torch.zeros_like(shift)
         return self.scale * shifted_cosine(tasks.query, squares, moved, means)
-
-
-def squared_lengths(items: Tensor) -> Tensor:
-    """Of items (T, N, D), as (T, N, 1)."""
-    return items.norm(dim=2, keepdim=True).square()
 
 
 def rectified_means(tasks: Tasks, shift: Tensor, squares: Tensor, scale: float) -> Tensor:
@@ -67,16 +62,10 @@ def rectified_means(tasks: Tasks, shift: Tensor, squares: Tensor, scale: float) 
 
 
 def shifted_cosine(items: Tensor, squares: Tensor, shift: Tensor, means: Tensor) -> Tensor:
-    """Cosines (T, N, W) of items + shift with means (T, W, D); the sum of items (T, N, D) and shift is never made.
-
-    squares (T, N, 1): the squared lengths of the items.
-    """
-    others = torch.cat([means, shift], 1)
-    of_shift = shift @ others.mT
-    products = items @ others.mT + of_shift
-    moved = squares + 2 * products[..., -1:] - of_shift[..., -1:]
+    """Cosines (T, N, W) of items + shift with means (T, W, D); the arguments are those of `shifted_products`."""
+    products, moved = shifted_products(items, squares, shift, means)
     lengths = moved.clamp(min=1e-12).sqrt() * means.norm(dim=2).clamp(min=1e-12)[:, None]
-    return (products[..., :-1] / lengths).clamp(-1, 1)
+    return (products / lengths).clamp(-1, 1)
 
 
 def _weights(tasks: Tasks, cosines: Tensor, scale: float) -> Tensor:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+_FEW = 4  # neighbours: up to so many, one maximum after the other is faster than torch's topk
 _TIE = {torch.float64: 1e-12, torch.float32: 1e-6}  # of the largest similarity: what differs by less is rounding
 
 
@@ -18,11 +19,26 @@ def nearest_neighbours(similarity: Tensor, mask: Tensor, k: int) -> Tensor:
     if not others:
         return torch.zeros_like(similarity)
     similarity = similarity.masked_fill(~pairs, -torch.inf)
-    nearest = similarity.topk(others, sorted=False).values
+    nearest = _largest(similarity, others)
     last = nearest.amin(2, keepdim=True)
     slack = _TIE[similarity.dtype] * nearest.nan_to_num(neginf=0.0).abs().amax((1, 2), keepdim=True)
+    near = (similarity >= last - slack) & pairs
+    if bool((near.sum(2) <= others).all()):
+        return near.to(similarity.dtype)
     nearer = similarity > last + slack
-    tied = (similarity >= last - slack) & pairs & ~nearer
+    tied = near & ~nearer
     places = others - nearer.sum(2, keepdim=True)
     share = places / tied.sum(2, keepdim=True).clamp(min=1)
     return torch.where(tied, share.clamp(max=1).to(similarity.dtype), nearer.to(similarity.dtype))
+
+
+def _largest(similarity: Tensor, k: int) -> Tensor:
+    """The k largest entries of each row (T, N, k)."""
+    if k > _FEW:
+        return similarity.topk(k, sorted=False).values
+    found = []
+    for _ in range(k):
+        best = similarity.max(2, keepdim=True)
+        found.append(best.values)
+        similarity = similarity.scatter(2, best.indices, -torch.inf)
+    return torch.cat(found, 2)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fewshot.learners import SimpleShot
+from fewshot.learners import BaseStatistics, SimpleShot
 
 
 def reference(support, labels, query, mean, transform):
@@ -27,3 +27,14 @@ def test_it_follows_the_paper(grid_tasks, transform):
         mean = tasks.base.mean.double().numpy()
         expected = reference(support.astype(np.float64), labels, query.astype(np.float64), mean, transform)
         np.testing.assert_allclose(found[task], expected, atol=1e-4)
+
+
+def test_features_far_from_zero_and_near_each_other(make_tasks):
+    """Centring leaves a thousandth of them, which is all that tells the classes apart."""
+    tasks = make_tasks(dim=64)
+    support, query, mean = (100 + 0.1 * x for x in (tasks.support, tasks.query, tasks.base.mean))
+    found = SimpleShot().fit(support, tasks.labels, 5, BaseStatistics(mean))(query)
+    for task in range(len(found)):
+        given, asked, centre = (x.double().numpy() for x in (support[task], query[task], mean))
+        expected = reference(given, tasks.labels[task].numpy(), asked, centre, "CL2N")
+        np.testing.assert_allclose(found[task], expected, atol=1e-5)
