@@ -1,4 +1,7 @@
-"""Make the tables of docs/speed.md from the measurements in results/: `uv run python benchmarks/tables.py`."""
+"""Make the tables of docs/speed.md from the measurements in results/, of docs/experiments.md from the experiments.
+
+Run it as `uv run python benchmarks/tables.py`.
+"""
 
 import json
 from collections.abc import Callable
@@ -6,13 +9,17 @@ from pathlib import Path
 
 from timing import RESULTS
 
+from fewshot.benchmark.experiments import curves_figure, experiments_markdown, list_experiments, load_experiment
 from fewshot.benchmark.report import replace_block
+from fewshot.files import whole_file
 
 PAGE = Path(__file__).parent.parent / "docs" / "speed.md"
+EXPERIMENTS = PAGE.with_name("experiments.md")
 
 
 # what some programs measure beside time: the head of the column, and how a number is written
 COLUMNS: dict[str, tuple[str, Callable[[dict], str]]] = {
+    "per_second": ("per second", lambda found: f"{found['per_second']:.3g}"),
     "floor_s": ("time over the floor", lambda found: f"{found['median_s'] / found['floor_s']:.1f}"),
     "accuracy": ("accuracy (%)", lambda found: f"{100 * found['accuracy']:.1f}"),
 }
@@ -34,7 +41,7 @@ def section(path: Path) -> str:
             cells += [COLUMNS[name][1](found) if name in found else "" for name in more]
             lines.append(f"| {' | '.join(cells)} |")
             work = ""
-    packages = ", ".join(f"{name} {version}" for name, version in made["packages"].items())
+    packages = ", ".join(f"{name} {version}" for name, version in (made["packages"] | content.get("peers", {})).items())
     lines += ["", f"{made['hardware']}; Python {made['python']}, {packages}; {made['date']}."]
     return "\n".join(lines)
 
@@ -44,6 +51,16 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 10 else f"{1000 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
+def renew_experiments() -> None:
+    """The tables of experiments, and their curves beside them."""
+    experiments = [load_experiment(name) for name in list_experiments()]
+    replace_block(EXPERIMENTS, experiments_markdown(experiments))
+    if figure := curves_figure(experiments):
+        with whole_file(EXPERIMENTS.with_suffix(".png")) as beside:
+            figure.savefig(beside, format="png", dpi=110)
+
+
 if __name__ == "__main__":
     replace_block(PAGE, "\n\n".join(section(path) for path in sorted(RESULTS.glob("*.json"))))
-    print(f"renewed the tables in {PAGE.name}")
+    renew_experiments()
+    print(f"renewed the tables in {PAGE.name} and {EXPERIMENTS.name}")

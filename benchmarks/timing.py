@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -22,14 +23,23 @@ def side_by_side(ways: Mapping[str, Callable[[], Any]], rounds: int = 7) -> dict
     `ratio` is the median over rounds of a way's time over that of the first way in the same round, so that a slow
     spell of the machine hits both.
     """
+    return in_turn({name: partial(seconds_of, way) for name, way in ways.items()}, rounds)
+
+
+def seconds_of(way: Callable[[], Any]) -> float:
+    start = perf_counter()
+    way()
+    return perf_counter() - start
+
+
+def in_turn(ways: Mapping[str, Callable[[], float]], rounds: int = 7) -> dict[str, dict[str, float]]:
+    """As `side_by_side`, for ways that tell their seconds themselves."""
     for way in ways.values():
         way()
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
-            start = perf_counter()
-            way()
-            seconds[name].append(perf_counter() - start)
+            seconds[name].append(way())
     first = next(iter(ways))
     return {
         name: {

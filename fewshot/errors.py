@@ -69,5 +69,16 @@ class UnreadableFile(FewshotError):
     """A file of ours that is missing, cut short, of another kind or of a later version."""
 
 
+class UnwritableFile(FewshotError):
+    """A file that cannot be written: no space, no permission. What was there before is as it was."""
+
+    def __init__(self, path: object, reason: object) -> None:
+        super().__init__(f"{path} cannot be written: {reason}; what was there before is kept")
+
+
+class Diverged(FewshotError):
+    """A training whose loss is NaN or infinite; what was kept before is kept."""
+
+
 class FewshotWarning(UserWarning):
     """Something was left out or changed on the user's behalf; the message names it."""

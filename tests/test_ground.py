@@ -1,12 +1,31 @@
 """The ground floor: errors, the registry, whole files, fingerprints."""
 
 import os
+from errno import ENOSPC
 
 import pytest
 import torch
+from safetensors import safe_open
 
-from fewshot.errors import BrokenImages, FewshotError, InvalidInput, MissingPackage, UnknownName, UnreadableFile
-from fewshot.files import cache_folder, data_folder, read_json, whole_file, whole_folder, write_json
+from fewshot.errors import (
+    BrokenImages,
+    FewshotError,
+    InvalidInput,
+    MissingPackage,
+    UnknownName,
+    UnreadableFile,
+    UnwritableFile,
+)
+from fewshot.files import (
+    cache_folder,
+    data_folder,
+    read_json,
+    remove_unfinished,
+    whole_file,
+    whole_folder,
+    write_json,
+    write_tensors,
+)
 from fewshot.fingerprint import fingerprint
 from fewshot.registry import Registry
 
@@ -48,6 +67,35 @@ def test_whole_file_keeps_the_old_content_when_writing_fails(tmp_path) -> None:
         raise RuntimeError
     assert read_json(path) == {"old": 1}
     assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_what_cannot_be_written_is_named(tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    reason = r"file/a.json cannot be written: (File exists|Not a directory); what was there before is kept"
+    with pytest.raises(UnwritableFile, match=reason):
+        write_json(tmp_path / "file" / "a.json", 1)
+    with (
+        pytest.raises(UnwritableFile, match="folder cannot be written: No space left"),
+        whole_folder(tmp_path / "folder"),
+    ):
+        raise OSError(ENOSPC, "No space left on device")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_tensors_are_written_as_they_are(tmp_path) -> None:
+    tensor = torch.arange(6.0).view(2, 3)
+    tensors = {"view": tensor.mT, "same": tensor, "grad": tensor.clone().requires_grad_()}
+    write_tensors(tmp_path / "a.safetensors", tensors, {"who": "me"})
+    with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
+        assert file.metadata() == {"who": "me"}
+        assert all(torch.equal(file.get_tensor(name), tensor) for name, tensor in tensors.items())
+
+
+def test_unfinished_files_are_removed(tmp_path) -> None:
+    for name in ("a.json", ".a.json.0123abcd", ".b.json.0123abcd"):
+        (tmp_path / name).write_text("")
+    remove_unfinished(tmp_path / "a.json")
+    assert sorted(os.listdir(tmp_path)) == [".b.json.0123abcd", "a.json"]
 
 
 def test_whole_folder_replaces_or_stays(tmp_path) -> None:

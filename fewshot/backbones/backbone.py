@@ -13,7 +13,7 @@ from fewshot.errors import FewshotError, InvalidInput
 
 
 class Backbone:
-    """Images (B, 3, H, W), as `preprocess` makes them, to features (B, dim), float32, on `device`.
+    """Images (B, C, H, W), as `preprocess` makes them, to features (B, dim), float32, on `device`.
 
     Made by [`create_backbone`][fewshot.backbones.create_backbone], which shares one instance among all who ask for the
     same. `fingerprint` names what the features depend on: architecture, content of the weights, preprocessing,
@@ -44,14 +44,14 @@ class Backbone:
 
     @torch.no_grad()  # not inference_mode: its tensors can take no part in later training
     def __call__(self, images: Tensor) -> Tensor:
-        """The features (B, dim) of images (B, 3, H, W), in float32 on `device`.
+        """The features (B, dim) of images (B, C, H, W), in float32 on `device`.
 
         A batch that does not fit into memory is halved until it does. Raises `InvalidInput` for another shape or type,
         or if features come out as NaN or infinite, and `FewshotError` if a single image does not fit.
         """
-        if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+        if images.ndim != 4 or images.shape[1] != self.preprocess.channels or not images.is_floating_point():
             raise InvalidInput(
-                f"{self.name} takes images (B, 3, H, W) of floats, not {tuple(images.shape)} of {images.dtype}; "
+                f"{self.name} takes images (B, {self.preprocess.channels}, H, W) of floats, not {tuple(images.shape)} of {images.dtype}; "
                 "make them with backbone.preprocess"
             )
         if len(images) == 0:
@@ -64,7 +64,7 @@ class Backbone:
     @cached_property
     def dim(self) -> int:
         """The number of features of an image."""
-        return self(torch.zeros(1, 3, self.image_size, self.image_size)).shape[1]
+        return self(torch.zeros(1, *self.preprocess.shape)).shape[1]
 
     @property
     def memory(self) -> int:

@@ -43,5 +43,4 @@ def _sketch(name: str) -> tuple[Network, int]:
 def _build_on(name: str, device: str) -> tuple[Network, int]:
     with torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad():
         network = build_network(name, pretrained=False)
-        side = network.preprocess.image_size
-        return network, network.module(torch.empty(1, 3, side, side)).shape[1]
+        return network, network.module(torch.empty(1, *network.preprocess.shape)).shape[1]

@@ -93,8 +93,8 @@ def _assemble(
     content = weights_hash(network.module.state_dict())  # before anything is folded
     mark = fingerprint(architecture, content, network.preprocess.settings, precision, blended)
     if optimize:
-        side = network.preprocess.image_size
-        module = fold_batch_norms(module, torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)))
+        trial = torch.rand(1, *network.preprocess.shape, generator=torch.Generator().manual_seed(0))
+        module = fold_batch_norms(module, trial)
     return Backbone(name, network, module, device, precision, chosen, mark)
 
 

@@ -12,15 +12,21 @@ from fewshot.backbones.layers import pool_maps
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From a PIL image to a float32 tensor (3, H, W), as the weights were trained; picklable, so workers can decode.
+    """From a PIL image to a float32 tensor (C, H, W), as the weights were trained; picklable, so workers can decode.
 
     `settings` says in JSON what `transform` does (size, resize, interpolation, mean, std) and is part of the
-    fingerprint. `image_size` is the side of the square in pixels.
+    fingerprint. `image_size` is the side of the square in pixels, `channels` are 3, or 1 for shades of grey.
     """
 
     transform: Callable[[Image.Image], Tensor]
     image_size: int
     settings: dict[str, Any]
+    channels: int = 3
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of a prepared image."""
+        return self.channels, self.image_size, self.image_size
 
     def __call__(self, image: Image.Image) -> Tensor:
         """Prepare one image of any mode; it is converted to RGB."""

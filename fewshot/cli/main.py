@@ -17,6 +17,7 @@ COMMANDS = {
     "learners": "List and describe few-shot learners.",
     "embed": "Turn a folder, a zip or a data set into an embedding table.",
     "bench": "Run benchmarks; list, report and compare their results.",
+    "train": "Train a backbone across tasks: prototypical networks, MAML and their families.",
     "completion": "Print the line that turns on shell completion.",
 }
 

@@ -1,8 +1,11 @@
-"""How much memory there is to work in."""
+"""How much memory there is to work in, and keeping what was freed for the next step."""
 
+import ctypes
 import os
 
 import torch
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
 
 
 def hold_freed_memory() -> None:
@@ -12,6 +15,19 @@ def hold_freed_memory() -> None:
     freed so far, up to 32 MB: freeing a block of that size, once, moves the mark. Elsewhere it changes nothing.
     """
     torch.empty(31 << 20, dtype=torch.uint8)
+
+
+def hold_all_freed_memory() -> None:
+    """The same for tensors of any size, as long as the process lives: right for training, whose steps are all alike.
+
+    A step of a four-layer network on 360 images of 28 pixels spends a third of its time on page faults without this.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return  # no glibc
+    mallopt(_MMAP_THRESHOLD, 1 << 30)
+    mallopt(_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
 def free_memory(device: torch.device) -> int | None:

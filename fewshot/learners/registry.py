@@ -52,7 +52,7 @@ def parse_learner(text: str) -> Learner:
     for key, equals, value in pairs:
         if not (key and equals and value):
             raise InvalidInput(f"learner settings are written name:setting=value,setting=value; found {text!r}")
-    return create_learner(name, **{key: _value(value) for key, _, value in pairs})
+    return create_learner(name, **{key: parse_value(value) for key, _, value in pairs})
 
 
 def split_outside_brackets(text: str, separator: str) -> list[str]:
@@ -80,7 +80,8 @@ def describe_learner(learner: str | Learner) -> dict[str, Any]:
     return {"summary": " ".join(summary.split()), **learner.facts(), "defaults": _defaults(type(learner))}
 
 
-def _value(text: str) -> Any:
+def parse_value(text: str) -> Any:
+    """The number, true, false or none that `text` says, else `text` itself."""
     for kind in (int, float):
         try:
             return kind(text)

@@ -28,6 +28,7 @@ FAMILIES = [
     ("timm:test_efficientnet", 64, 256, 16 + 64),
     ("fewshot:conv4", 84, 1600, 64 + 64),
     ("fewshot:conv4-28", 28, 64, 64 + 64),
+    ("fewshot:conv4-32", 32, 256, 64 + 64),
     ("fewshot:conv4-512", 84, 12800, 96 + 512),
     ("fewshot:resnet12", 84, 640, 64 + 640),
     pytest.param("fewshot:wrn-28-10", 84, 640, 160 + 640, marks=pytest.mark.slow),

@@ -47,7 +47,7 @@ class Ridge(Learner):
         return self.scale * (query @ state["weight"].mT + state["bias"])
 
 
-def ridge(features: Tensor, targets: Tensor, penalty: float) -> Tensor:
+def ridge(features: Tensor, targets: Tensor, penalty: float | Tensor) -> Tensor:
     """The weight (T, W, D) that minimises |features weightᵀ - targets|² + penalty |weight|².
 
     features (T, S, D), targets (T, S, W). Solved with S unknowns a column rather than D (Woodbury's identity).

@@ -1,0 +1,26 @@
+"""Papers' numbers beside ours: one JSON file an experiment, read by `load_experiment`, run by `reproduce`."""
+
+from fewshot.benchmark.experiments.catalogue import list_experiments, load_experiment, read_experiment, record
+from fewshot.benchmark.experiments.experiment import Data, Evaluation, Experiment, Paper, Part
+from fewshot.benchmark.experiments.measured import Measured, Ours
+from fewshot.benchmark.experiments.page import curves_figure, experiment_rows, experiments_markdown
+from fewshot.benchmark.experiments.reproduction import reproduce, shortened
+
+__all__ = [
+    "Data",
+    "Evaluation",
+    "Experiment",
+    "Measured",
+    "Ours",
+    "Paper",
+    "Part",
+    "curves_figure",
+    "experiment_rows",
+    "experiments_markdown",
+    "list_experiments",
+    "load_experiment",
+    "read_experiment",
+    "record",
+    "reproduce",
+    "shortened",
+]

@@ -1,0 +1,120 @@
+"""Experiments as tables and curves: the paper's numbers, what was to be reached, and ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fewshot.benchmark.experiments.experiment import Evaluation, Experiment
+from fewshot.benchmark.experiments.measured import Measured, Ours
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def experiment_rows(experiments: Iterable[Experiment]) -> list[dict[str, Any]]:
+    """One row an evaluation; what is not known is None, accuracies are per cent with 95 % intervals."""
+    return [_row(each, number) for each in experiments for number in range(len(each.evaluations))]
+
+
+def experiments_markdown(experiments: Sequence[Experiment]) -> str:
+    """A table of all evaluations, then for each experiment how it was made and what was found."""
+    heads = ["experiment", "task", "published", "goal", "ours", "reached"]
+    lines = [f"| {' | '.join(heads)} |", "|---|---|---:|---:|---:|---|"]
+    before = ""
+    for row in experiment_rows(experiments):
+        shown = {**row, "experiment": "" if row["experiment"] == before else f"[{row['experiment']}](#{_anchor(row)})"}
+        before = row["experiment"]
+        lines.append("| " + " | ".join(_cell(shown[head]) for head in heads) + " |")
+    if any(each.ours for each in experiments):
+        lines += ["", "![Accuracy over training steps](experiments.png)"]
+    return "\n".join([*lines, "", *("\n".join(_section(each)) for each in experiments)])
+
+
+def curves_figure(experiments: Sequence[Experiment], columns: int = 3) -> Figure | None:
+    """Accuracy over training steps, a panel for each experiment that has been recorded; None where none has."""
+    from matplotlib.figure import Figure
+
+    recorded = [(each.id, each.ours) for each in experiments if each.ours]
+    if not recorded:
+        return None
+    rows = -(-len(recorded) // columns)
+    figure = Figure(figsize=(4 * columns, 2.8 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).flatten()
+    for axes, (name, ours) in zip(panels, recorded, strict=False):
+        for place, label in ((2, "training"), (3, "validation")):
+            points = [(row[0], 100 * value) for row in ours.curve if (value := row[place]) is not None]
+            if points:
+                axes.plot(*zip(*points, strict=True), label=label)
+        axes.set_title(name, fontsize=8)
+        axes.set(xlabel="step", ylabel="accuracy, %")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    for axes in panels[len(recorded) :]:
+        axes.remove()
+    return figure
+
+
+def _row(experiment: Experiment, number: int) -> dict[str, Any]:
+    evaluation = experiment.evaluations[number]
+    measured = experiment.ours.results[number] if experiment.ours else None
+    return {
+        "experiment": experiment.id,
+        "task": evaluation.task,
+        "published": _with_interval(evaluation.published, evaluation.published_ci95, ""),
+        "goal": None if evaluation.goal is None else f"{evaluation.goal:g}",
+        "ours": _with_interval(measured.percent, measured.ci95, ".2f") if measured else None,
+        "reached": _reached(evaluation, measured),
+        "hours": experiment.ours.hours if experiment.ours else None,
+    }
+
+
+def _reached(evaluation: Evaluation, measured: Measured | None) -> str | None:
+    if measured is None or evaluation.goal is None:
+        return None
+    return "yes" if measured.percent >= evaluation.goal else "no"
+
+
+def _section(experiment: Experiment) -> list[str]:
+    """Heading, paper, how it was made, and what was found."""
+    paper, data = experiment.paper, experiment.data
+    arxiv = f" ([arXiv:{paper.arxiv}](https://arxiv.org/abs/{paper.arxiv}))" if paper.arxiv else ""
+    start = "pretrained" if experiment.pretrained else "from random weights"
+    validation = f"validated on {data.validation}" if data.validation else "no validation, the last model is tested"
+    lines = [f"### {experiment.id}", "", f"{paper.citation}{arxiv}.", ""]
+    lines += [f"{_learner(experiment)} on `{experiment.backbone}`, {start}; trained on {data.train}, {validation}, "
+              f"tested on {data.test}."]  # fmt: skip
+    lines += [text for text in (data.note, experiment.note) if text]
+    made = [_made(experiment.ours) if experiment.ours else "Not run yet."]
+    found = [f"Finding: {experiment.finding}"] if experiment.finding else []
+    return [*lines, *(line for text in made + found for line in ("", text)), ""]
+
+
+def _learner(experiment: Experiment) -> str:
+    settings = ", ".join(f"{name}={value}" for name, value in experiment.settings.items())
+    return f"`{experiment.method}`" + (f" with {settings}" if settings else "")
+
+
+def _made(ours: Ours) -> str:
+    packages = ", ".join(f"{name} {version}" for name, version in ours.provenance["packages"].items())
+    tasks = ", ".join(dict.fromkeys(f"{result.tasks:,} tasks (seed {result.seed})" for result in ours.results))
+    return (
+        f"Ours: {ours.hours:.2f} hours of training on {ours.provenance['hardware']}, {ours.steps:,} steps with seed "
+        f"{ours.seed}, of which the model of step {ours.best_step:,} was tested on {tasks}; {packages}; "
+        f"{ours.provenance['date']}."
+    )
+
+
+def _with_interval(percent: float | None, ci95: float | None, form: str) -> str | None:
+    """`98.72 ± 0.11`; with an empty form as the numbers were given."""
+    if percent is None:
+        return None
+    return f"{percent:{form}}" if ci95 is None else f"{percent:{form}} ± {ci95:{form}}"
+
+
+def _anchor(row: dict[str, Any]) -> str:
+    return row["experiment"].replace("/", "").lower()
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value)

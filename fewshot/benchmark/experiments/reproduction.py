@@ -1,0 +1,126 @@
+"""`reproduce`: train as an experiment says, evaluate, and keep what came out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from fewshot.benchmark.experiments.catalogue import experiment_json, load_experiment
+from fewshot.benchmark.experiments.experiment import Evaluation, Experiment
+from fewshot.benchmark.experiments.measured import Measured, Ours, thinned
+from fewshot.benchmark.provenance import provenance
+from fewshot.datasets.collection.omniglot_runs import one_shot_runs
+from fewshot.episodes import Episodes
+from fewshot.files import whole_file
+from fewshot.learners.meta import Tasks
+from fewshot.learners.meta.training.checkpoint import read_record
+from fewshot.learners.meta.training.image_bank import DecodedImages, ImageBank, open_images
+from fewshot.learners.meta.training.meta_model import MetaModel
+from fewshot.learners.meta.training.trainer import meta_train
+from fewshot.metrics import Interval
+
+if TYPE_CHECKING:
+    from fewshot.datasets import Dataset
+
+
+def reproduce(
+    name: str,
+    out: str | Path,
+    steps: int | None = None,
+    tasks: int | None = None,
+    device: str | torch.device = "auto",
+    progress: bool = True,
+) -> Ours:
+    """Train the experiment of that id in the folder `out`, evaluate it, and write `out/result.json`.
+
+    A stopped training goes on from its last checkpoint; one that has ended is only evaluated. steps, tasks: for a quick
+    look, at most so many steps of training and tasks an evaluation.
+    Raises what `load_experiment`, `load_dataset` and `meta_train` raise.
+    """
+    experiment, out = shortened(load_experiment(name), steps, tasks), Path(out)
+    data = experiment.data
+    model = meta_train(
+        experiment.learner(),
+        experiment.backbone,
+        data.train.load(),
+        out,
+        experiment.training,
+        data.validation.load() if data.validation else None,
+        pretrained=experiment.pretrained,
+        device=device,
+        progress=progress,
+    )
+    test = data.test.load()
+    results = tuple(_measured(out, each, test, model.device, progress) for each in experiment.evaluations)
+    standing, _ = read_record(out / "last.safetensors")
+    ours = Ours(
+        results,
+        standing.step,
+        standing.best_step,
+        round(standing.seconds / 3600, 4),
+        experiment.training.seed,
+        thinned(standing.history),
+        provenance(model.device),
+    )
+    with whole_file(out / "result.json") as beside:
+        beside.write_text(experiment_json({"experiment": name, "ours": ours.to_json()}), encoding="utf-8")
+    return ours
+
+
+def shortened(experiment: Experiment, steps: int | None = None, tasks: int | None = None) -> Experiment:
+    """The experiment with at most so many steps of training, and so many tasks a validation and evaluation."""
+    training, evaluations = experiment.training, experiment.evaluations
+    if steps is not None:
+        training = replace(
+            training, steps=min(steps, training.steps), validate_every=min(steps, training.validate_every)
+        )
+    if tasks is not None:
+        training = replace(training, validation_tasks=min(tasks, training.validation_tasks))
+        evaluations = tuple(
+            replace(each, count=min(tasks, each.count)) if each.tasks == "drawn" else each for each in evaluations
+        )
+    return replace(experiment, training=training, evaluations=evaluations, ours=None)
+
+
+def _measured(out: Path, evaluation: Evaluation, dataset: Dataset, device: torch.device, progress: bool) -> Measured:
+    model = MetaModel.load(out / "best.safetensors", device, **evaluation.settings)
+    found = _evaluate(model, evaluation, dataset, progress)
+    percent, half_width = round(100 * found.mean, 3), round(100 * found.half_width, 3)
+    return Measured(percent, half_width, found.count, evaluation.seed)
+
+
+def _evaluate(model: MetaModel, evaluation: Evaluation, dataset: Dataset, progress: bool) -> Interval:
+    if evaluation.tasks == "one-shot-runs":
+        bank = open_images(dataset, model.network.preprocess, model.device, progress)
+        return model.score(FixedTasks(bank, one_shot_runs(dataset)), evaluation.count, progress)
+    return model.evaluate(
+        dataset,
+        evaluation.ways,
+        evaluation.shots,
+        evaluation.queries,
+        evaluation.count,
+        evaluation.seed,
+        evaluation.rotations,
+        evaluation.within,
+        progress,
+    )
+
+
+@dataclass(frozen=True)
+class FixedTasks:
+    """Episodes that are given, over images in a bank, as a source of tasks."""
+
+    bank: ImageBank | DecodedImages
+    episodes: Episodes
+
+    def batch(self, start: int, count: int) -> Tasks:
+        """The episodes number start, ..., start + count - 1, with their images, on the device of the bank."""
+        episodes = self.episodes[start : start + count]
+        support, query = (
+            self.bank.scale.to_floats(self.bank.gather(items)) for items in (episodes.support, episodes.query)
+        )
+        tasks = Tasks(support, episodes.support_labels, query, episodes.query_labels, episodes.ways)
+        return tasks.to(support.device)

@@ -1,0 +1,51 @@
+"""One task as one compiled program, the inner gradients inside it, run for one task after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from fewshot.errors import InvalidInput
+from fewshot.learners.meta.engines.loop import LoopEngine, OneTask
+from fewshot.learners.meta.gradient.batch_norm import TaskBatchNorm
+from fewshot.learners.meta.gradient.inner_loop import InnerLoop, State, TaskNetwork, query_loss
+from fewshot.learners.meta.tasks import Tasks
+
+
+@dataclass(frozen=True)
+class CompiledEngine(LoopEngine):
+    """torch.compile over the loop's task, which takes a minute or more for each shape and number of steps.
+
+    Evaluation is that of the loop. Batch norm with running averages and memory="low" cannot be compiled.
+    """
+
+    name: ClassVar[str] = "compiled"
+
+    def network(self, model: nn.Module) -> OneTask:
+        """Any model without running averages."""
+        if not hasattr(torch._dynamo.config, "trace_autograd_ops"):
+            raise InvalidInput(f"engine 'compiled' needs torch 2.11 or later, found {torch.__version__}")
+        for path, layer in model.named_modules():
+            if isinstance(layer, TaskBatchNorm) and layer.mode != "transductive":
+                raise InvalidInput(
+                    f"engine 'compiled' cannot run batch norm with running averages ({path}, {layer.mode!r}); "
+                    "use batch_norm='transductive' or another engine"
+                )
+        return super().network(model)
+
+    def query_loss(self, network: TaskNetwork, state: State, tasks: Tasks, loop: InnerLoop) -> tuple[Tensor, Tensor]:
+        """As the loop's, compiled. Raises `InvalidInput` for memory="low"."""
+        if loop.memory == "low":
+            raise InvalidInput("engine 'compiled' cannot compute steps twice: use memory='full' or another engine")
+        with torch._dynamo.config.patch(trace_autograd_ops=True):
+            return _compiled()(network, dict(state), tasks, loop)
+
+
+@cache
+def _compiled() -> Callable[..., Any]:
+    return torch.compile(query_loss, fullgraph=True, dynamic=False)

@@ -1,0 +1,15 @@
+"""Checks of the settings that MAML's family shares."""
+
+from typing import Any
+
+from fewshot.errors import InvalidInput
+from fewshot.learners.checks import check_positive
+
+
+def check_steps(learner: Any) -> None:
+    """Raise `InvalidInput` for a rate or numbers of steps that cannot be."""
+    check_positive(learner, "inner_rate")
+    if learner.inner_steps < 1:
+        raise InvalidInput(f"{learner.name}: inner_steps must be 1 or more, found {learner.inner_steps}")
+    if learner.evaluation_steps < 0:
+        raise InvalidInput(f"{learner.name}: evaluation_steps must be 0 or more, found {learner.evaluation_steps}")

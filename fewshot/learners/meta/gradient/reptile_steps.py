@@ -1,0 +1,57 @@
+"""The inner steps of Reptile: Adam without momentum on small batches of the support (Nichol et al. 2018, section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from fewshot.learners.meta.gradient.inner_loop import State, TaskNetwork, at_step, support_gradients, with_gradients
+from fewshot.learners.meta.tasks import Tasks
+
+DECAY, EPSILON = 0.999, 1e-8
+
+
+def adam_steps(
+    network: TaskNetwork,
+    state: State,
+    moments: Mapping[str, Tensor],
+    counted: float,
+    tasks: Tasks,
+    rate: float,
+    steps: int,
+    batch: int,
+    per_step: frozenset[str],
+) -> tuple[State, Mapping[str, Tensor]]:
+    """The state and second moments after some steps, without graph.
+
+    state, moments: parameters, and for those that adapt the running mean of the squared gradient, of `counted` steps.
+    """
+    for step, items in enumerate(batches(tasks.support.shape[1], steps, batch)):
+        state = with_gradients(state, list(moments))
+        support, labels = tasks.support[:, items], tasks.support_labels[:, items]
+        gradients = support_gradients(network, at_step(state, per_step, step), support, labels, list(moments))
+        with torch.no_grad():
+            squares = dict(zip(moments, (gradient.square() for gradient in gradients), strict=True))
+            moments = {name: DECAY * moments[name] + (1 - DECAY) * squares[name] for name in moments}
+            known = 1 - DECAY ** (counted + step + 1)
+            moved = {
+                name: state[name] - rate * gradient / ((moments[name] / known).sqrt() + EPSILON)
+                for name, gradient in zip(moments, gradients, strict=True)
+            }
+        state = {**state, **moved}
+    return state, moments
+
+
+def batches(items: int, steps: int, batch: int) -> Iterator[Tensor]:
+    """Positions of the items of each step: a shuffled order of all, another once these are used up.
+
+    The same orders every time, which is as good as new ones, since the items of a task are drawn anew.
+    """
+    generator, order = torch.Generator().manual_seed(0), torch.empty(0, dtype=torch.long)
+    for _ in range(steps):
+        while len(order) < min(batch, items):
+            order = torch.cat([order, torch.randperm(items, generator=generator)])
+        yield order[:batch]
+        order = order[batch:]

@@ -1,0 +1,143 @@
+"""`MetaModel`: a trained model with its learner and all that it was trained on, ready to be scored or handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from fewshot.backbones.devices import choose_device
+from fewshot.backbones.network import Network
+from fewshot.backbones.registry import build_network
+from fewshot.errors import InvalidInput
+from fewshot.files import write_tensors
+from fewshot.learners.meta.meta_learner import MetaLearner, create_meta_learner
+from fewshot.learners.meta.tasks import Tasks
+from fewshot.learners.meta.training.checkpoint import load_checkpoint, read_record
+from fewshot.learners.meta.training.image_bank import open_images
+from fewshot.learners.meta.training.task_sources import ImageTasks, TaskSource
+from fewshot.metrics import Interval, accuracy_interval
+from fewshot.progress import progress_bar
+
+if TYPE_CHECKING:
+    from fewshot.datasets import Dataset
+
+IMAGES_AT_ONCE = 2_000  # bounds the memory of an evaluation
+
+
+@dataclass(frozen=True)
+class MetaModel:
+    """A meta-learner with its trained model.
+
+    backbone: the name of the network; record: what was trained on what, as the checkpoint tells it.
+    """
+
+    learner: MetaLearner
+    model: nn.Module
+    network: Network
+    record: dict[str, Any]
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | torch.device = "auto", **settings: Any) -> MetaModel:
+        """Read a checkpoint (`best.safetensors` or `last.safetensors` of a training); `settings` of the learner may be
+        changed, such as the steps it adapts for.
+
+        Raises `UnreadableFile` for a file that is missing, damaged or of another kind.
+        """
+        _, record = read_record(Path(path))
+        learner = create_meta_learner(record["learner"]["name"], **{**record["learner"]["settings"], **settings})
+        network, model = build_model(learner, record["backbone"], record["ways"], pretrained=False)
+        load_checkpoint(Path(path), model)
+        return cls(learner, model.to(choose_device(device)), network, record)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    def evaluate(
+        self,
+        dataset: Dataset,
+        ways: int = 5,
+        shots: int = 1,
+        queries: int = 15,
+        tasks: int = 600,
+        seed: int = 0,
+        rotations: bool = False,
+        within: str | None = None,
+        progress: bool = True,
+    ) -> Interval:
+        """Mean accuracy over tasks of the data set, with its 95 % t-interval: `.mean`, `.half_width`, `.count`.
+
+        Raises `InvalidInput` for other ways than the model has outputs, and what `EpisodeSampler` raises.
+        """
+        check_ways(self.learner, self.record["ways"], ways)
+        bank = open_images(dataset, self.network.preprocess, self.device, progress=progress)
+        source = ImageTasks(bank, dataset, ways, shots, queries, seed, rotations, within=within)
+        return self.score(source, tasks, progress=progress)
+
+    def score(self, source: TaskSource, tasks: int, progress: bool = False) -> Interval:
+        """Mean accuracy with its interval over the first `tasks` tasks of a source."""
+        return accuracy_interval(score_tasks(self.learner, self.model, source, tasks, progress))
+
+    def predict(self, tasks: Tasks) -> Tensor:
+        """Logits (T, Q, ways) of the queries of tasks."""
+        self.model.eval()
+        return self.learner.logits(self.model, tasks.to(self.device))
+
+    def export_backbone(self, path: str | Path) -> None:
+        """Write the weights of the backbone alone, for `create_backbone(name, weights=path)`."""
+        write_tensors(path, self.model.get_submodule("backbone").state_dict(), {})
+
+
+def check_ways(learner: MetaLearner, outputs: int, ways: int) -> None:
+    """Raise `InvalidInput` for tasks of other ways than a model with one output a class was made for."""
+    if learner.fixed_ways and ways != outputs:
+        raise InvalidInput(
+            f"{learner.name} has {outputs} outputs, one a class, and cannot do {ways}-way tasks; "
+            f"train it with ways={ways}"
+        )
+
+
+def build_model(learner: MetaLearner, backbone: str, ways: int, pretrained: bool) -> tuple[Network, nn.Module]:
+    """The network of that name and the model that the learner makes of it, on the CPU."""
+    network = build_network(backbone, pretrained)
+    network.module.eval()
+    with torch.no_grad():
+        features = network.module(torch.zeros(1, *network.preprocess.shape))
+    if features.ndim != 2:
+        raise InvalidInput(
+            f"{backbone} gives {tuple(features.shape)} for one image, where features (1, dim) are needed"
+        )
+    return network, learner.model(network.module, features.shape[1], ways)
+
+
+def score_tasks(
+    learner: MetaLearner, model: nn.Module, source: TaskSource, tasks: int, progress: bool = False
+) -> Tensor:
+    """Accuracy (tasks,) of each of the first tasks of a source, float64; the same each time, for learners that draw."""
+    model.eval()
+    device = next(model.parameters()).device
+    first = source.batch(0, 1)
+    size = max(1, IMAGES_AT_ONCE // (first.support.shape[1] + first.query.shape[1]))
+    found = []
+    with seeded(0, device), progress_bar(f"scoring {learner.name}", tasks, show=progress) as advance:
+        for start in range(0, tasks, size):
+            batch = source.batch(start, min(size, tasks - start)).to(device)
+            right = learner.logits(model, batch).argmax(2) == batch.query_labels
+            found.append(right.double().mean(1).cpu())
+            advance(len(batch))
+    return torch.cat(found)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Random numbers of the CPU and of the device follow the seed; afterwards they go on as they were."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,284 @@
+"""`meta_train`: train a backbone across tasks, with validation, checkpoints, and resume to the same numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from fewshot import __version__
+from fewshot.backbones.devices import choose_device
+from fewshot.backbones.weights import weights_hash
+from fewshot.errors import Diverged, InvalidInput, SplitError
+from fewshot.files import remove_unfinished, write_json
+from fewshot.learners.memory import hold_all_freed_memory
+from fewshot.learners.meta.meta_learner import MetaLearner, Outcome
+from fewshot.learners.meta.tasks import Tasks
+from fewshot.learners.meta.training.checkpoint import (
+    Standing,
+    check_same,
+    load_checkpoint,
+    read_record,
+    save_checkpoint,
+)
+from fewshot.learners.meta.training.image_bank import DecodedImages, open_images
+from fewshot.learners.meta.training.log import draw_curves, write_log
+from fewshot.learners.meta.training.meta_model import MetaModel, build_model, check_ways, score_tasks, seeded
+from fewshot.learners.meta.training.meta_training import MetaTraining
+from fewshot.learners.meta.training.processes import Processes, device_of_process
+from fewshot.learners.meta.training.task_sources import ImageTasks, LabelledBatches, StepBatches
+from fewshot.metrics import accuracy_interval
+from fewshot.progress import Advance, progress_bar
+
+if TYPE_CHECKING:
+    from fewshot.datasets import Dataset
+
+USUAL = MetaTraining()
+
+
+def meta_train(
+    learner: MetaLearner,
+    backbone: str,
+    dataset: Dataset,
+    out: str | Path,
+    training: MetaTraining = USUAL,
+    validation: Dataset | None = None,
+    pretrained: bool = False,
+    device: str | torch.device = "auto",
+    workers: int = 0,
+    progress: bool = True,
+    told: Callable[[dict[str, Any]], None] = lambda row: None,
+) -> MetaModel:
+    """Train `backbone` with `learner` on tasks of `dataset`, and return the model that validated best.
+
+    The folder `out` gets `last.safetensors` and `best.safetensors`, `training.json` (what is trained on what),
+    `log.csv` and `curves.png`. If it has a checkpoint of the same training, this goes on from there, to the same
+    numbers as without the stop, on as many threads; one that has ended is only loaded. Without `validation` the last
+    model is the best.
+
+    Under torchrun each process takes its part of the tasks of a step, and gradients are averaged: the same update as in
+    one process, as far as the loss of a task depends on no other task (batch norms over several tasks do).
+
+    workers: processes that decode ahead where the images do not fit into memory. told: hears each row of the log.
+    Raises `SplitError` if validation and training share classes, `SamplingError` for classes that cannot give the
+    tasks, `FingerprintMismatch` if `out` holds another training, `Diverged` for a loss that is NaN, and
+    `UnwritableFile` if there is no space; the last checkpoint then stays.
+    """
+    run = _Run(learner, backbone, dataset, Path(out), training, validation, pretrained, device, workers, progress)
+    return run.train(told)
+
+
+class _Run:
+    """One training: the model, where its tasks come from, and where it stands."""
+
+    def __init__(
+        self,
+        learner: MetaLearner,
+        backbone: str,
+        dataset: Dataset,
+        out: Path,
+        training: MetaTraining,
+        validation: Dataset | None,
+        pretrained: bool,
+        device: str | torch.device,
+        workers: int,
+        progress: bool,
+    ) -> None:
+        hold_all_freed_memory()
+        _check_splits(dataset, validation)
+        if learner.regression:
+            raise InvalidInput(f"{learner.name} is trained on numbers, and {dataset.name} has classes")
+        self.learner, self.out, self.training, self.workers = learner, out, training, workers
+        self.device = device_of_process(choose_device(device))
+        self.processes = Processes.join(self.device)
+        self.size = training.tasks if learner.episodic else training.batch
+        self.processes.check(self.size)
+        self.progress = progress and self.processes.first
+        ways = training.ways if learner.episodic else len(dataset.class_names)
+        if validation is not None:
+            check_ways(learner, ways, training.validation_shape[0])
+        with seeded(training.seed, torch.device("cpu")):
+            self.network, model = build_model(learner, backbone, ways, pretrained)
+        self.title = f"{learner.name} on {dataset.name}"
+        record = {
+            "learner": learner.facts(),
+            "backbone": backbone,
+            "initial_weights": weights_hash(model.state_dict()),
+            "ways": ways,
+            "dataset": _told(dataset),
+            "validation": validation and _told(validation),
+            "training": asdict(training),
+            "version": __version__,
+        }
+        self.record: dict[str, Any] = json.loads(json.dumps(record))  # as it will be read again: lists, not tuples
+        self.model = model.to(self.device)
+        self.optimiser = training.optimiser(list(self.model.parameters()))
+        self._open(dataset, validation)
+        self.standing = self._resume()
+
+    def _open(self, dataset: Dataset, validation: Dataset | None) -> None:
+        training = self.training
+        bank = open_images(dataset, self.network.preprocess, self.device, self.progress)
+        if isinstance(bank, DecodedImages):
+            self.workers = self.workers or 1
+        else:
+            self.workers = 0
+        source: ImageTasks | LabelledBatches
+        if self.learner.episodic:
+            shape = (training.ways, training.shots, training.queries)
+            source = ImageTasks(
+                bank, dataset, *shape, training.seed, training.rotations, training.augmentation, training.within
+            )
+        else:
+            source = LabelledBatches(bank, dataset, training.seed, training.augmentation)
+        self.batches = StepBatches(source, self.size, self.processes.rank, self.processes.count)
+        self.validation = None
+        if validation is not None:
+            bank = open_images(validation, self.network.preprocess, self.device, self.progress)
+            self.validation = ImageTasks(bank, validation, *training.validation_shape, seed=training.seed + 1)
+
+    def _resume(self) -> Standing:
+        last = self.out / "last.safetensors"
+        if last.exists():
+            standing, found = read_record(last)
+            check_same(self.out, found | {"version": __version__}, self.record)  # a later version may go on
+            load_checkpoint(last, self.model, self.optimiser)
+        else:
+            standing = Standing()
+        if self.processes.first:
+            for name in ("best", "last"):
+                remove_unfinished(self.out / f"{name}.safetensors")
+            if not last.exists():
+                write_json(self.out / "training.json", self.record)
+        return standing
+
+    def train(self, told: Callable[[dict[str, Any]], None]) -> MetaModel:
+        standing, every = self.standing, self.training.validate_every
+        with progress_bar(self.learner.name, self.training.steps, standing.step, show=self.progress) as advance:
+            while not standing.ended:
+                stop = min(standing.step + every - standing.step % every, self.training.steps)
+                self._steps(standing.step, stop, advance)
+                self._look()
+                advance(0, self._summary())
+                if self.processes.first:
+                    told(standing.history[-1])
+        return MetaModel.load(self.out / "best.safetensors", self.device)
+
+    def _steps(self, first: int, last: int, advance: Advance) -> None:
+        """Train for some steps, and note them in the history."""
+        started, losses, hits = perf_counter(), [], []
+        self.model.train()
+        with seeded(self.training.seed, self.device), torch.enable_grad():
+            for step, tasks in enumerate(self.batches.stream(first, last, self.device, self.workers), first):
+                outcome = self._step(step, tasks)
+                losses.append(outcome.loss.detach().float())
+                hits.append((outcome.logits.argmax(2) == tasks.query_labels).float().mean())
+                advance(1)
+        self.processes.average_buffers(self.model)
+        loss, accuracy = (self.processes.mean(torch.stack(each)) for each in (losses, hits))
+        self._refuse_nan(loss)
+        seconds = perf_counter() - started
+        self.standing.step = last
+        self.standing.seconds += seconds
+        self.standing.history.append(
+            {
+                "step": last,
+                "loss": float(loss.mean()),
+                "accuracy": float(accuracy.mean()),
+                "validation_accuracy": None,
+                "validation_ci95": None,
+                "rate": self.training.rate(last - 1),
+                "tasks_per_second": round((last - first) * self.size / seconds, 1),
+                "seconds": round(self.standing.seconds, 1),
+            }
+        )
+
+    def _step(self, step: int, tasks: Tasks) -> Outcome:
+        torch.manual_seed(self.training.seed + 1_000_003 * (step * self.processes.count + self.processes.rank))
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.training.rate(step)
+        self.optimiser.zero_grad(set_to_none=True)
+        with self.training.autocast(self.device):
+            outcome = self.learner.backward(self.model, tasks, step / self.training.steps)
+        self.processes.average_gradients(self.model)
+        if self.training.clip:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip)
+        self.optimiser.step()
+        return outcome
+
+    def _refuse_nan(self, losses: Tensor) -> None:
+        """Raise `Diverged` for a loss, of the steps since the last checkpoint, or for weights that are not finite."""
+        bad = (~losses.isfinite()).nonzero().flatten().tolist()
+        kept = self.standing.step
+        if bad:
+            found = f"the loss is NaN or infinite at step {kept + bad[0] + 1}"
+        elif not all(parameter.isfinite().all() for parameter in self.model.parameters()):
+            found = f"weights are NaN or infinite after step {kept + len(losses)}"
+        else:
+            return
+        raise Diverged(
+            f"{self.learner.name}: {found}; "
+            + (f"the checkpoint of step {kept} is kept; " if kept else "nothing is kept yet; ")
+            + "lower the learning rate, or set clip, and train into another folder"
+        )
+
+    def _look(self) -> None:
+        """Validate, and write the checkpoints, the log and the curves."""
+        standing, training = self.standing, self.training
+        if self.processes.first:
+            better = True
+            if self.validation is not None:
+                interval = accuracy_interval(
+                    score_tasks(self.learner, self.model, self.validation, training.validation_tasks)
+                )
+                standing.history[-1] |= {"validation_accuracy": interval.mean, "validation_ci95": interval.half_width}
+                better = interval.mean > standing.best_accuracy
+                standing.best_accuracy = max(standing.best_accuracy, interval.mean)
+            standing.looks_since_best = 0 if better else standing.looks_since_best + 1
+            standing.best_step = standing.step if better else standing.best_step
+            tired = bool(training.patience) and standing.looks_since_best >= training.patience
+            standing.ended = tired or standing.step == training.steps
+            if better:
+                self._save("best")
+            self._save("last")
+            write_log(standing.history, self.out / "log.csv")
+            draw_curves(standing.history, self.title, self.out / "curves.png")
+        standing.ended = self.processes.share(standing.ended, self.device)
+
+    def _save(self, name: str) -> None:
+        save_checkpoint(self.out / f"{name}.safetensors", self.model, self.optimiser, self.standing, self.record)
+
+    def _summary(self) -> str:
+        row = self.standing.history[-1]
+        told = f"loss {row['loss']:.3f}, accuracy {100 * row['accuracy']:.1f} %"
+        if row["validation_accuracy"] is not None:
+            told += f", validation {100 * row['validation_accuracy']:.1f} %"
+        return f"{told}, {row['tasks_per_second']:,.0f} tasks/s"
+
+
+def _told(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "split": dataset.split,
+        "fingerprint": dataset.fingerprint,
+        "classes": len(dataset.class_names),
+        "items": len(dataset),
+    }
+
+
+def _check_splits(dataset: Dataset, validation: Dataset | None) -> None:
+    """Training and validation of one data set may have no class in common."""
+    if validation is None or validation.name != dataset.name:
+        return
+    common = sorted(set(dataset.class_names) & set(validation.class_names))
+    if common:
+        raise SplitError(
+            f"training and validation share {len(common)} classes of {dataset.name}, {common[0]!r} among them; "
+            "take splits without common classes"
+        )

@@ -1,0 +1,68 @@
+"""A trained model is scored the same each time, predicts, changes its settings, and hands its backbone on."""
+
+import pytest
+import torch
+
+from fewshot.backbones import create_backbone
+from fewshot.errors import InvalidInput, UnreadableFile
+from fewshot.learners.meta import create_meta_learner
+from fewshot.learners.meta.training.image_bank import ByteScale, DecodedImages
+from fewshot.learners.meta.training.meta_model import MetaModel, build_model
+from fewshot.learners.meta.training.task_sources import ImageTasks
+
+
+@pytest.fixture
+def model(train, tmp_path) -> MetaModel:
+    return train(tmp_path / "run", "maml", {"evaluation_steps": 2}, steps=2)
+
+
+def test_scores_are_the_mean_over_tasks(model, held_out) -> None:
+    found = model.evaluate(held_out, ways=3, shots=2, queries=3, tasks=12, seed=5, progress=False)
+    decoded = DecodedImages(held_out, model.network.preprocess, ByteScale.of(model.network.preprocess))
+    source = ImageTasks(decoded, held_out, 3, 2, 3, seed=5)
+    right = []
+    for number in range(12):
+        tasks = source.batch(number, 1)
+        logits = model.predict(tasks)
+        right.append(float((logits.argmax(2) == tasks.query_labels).double().mean()))
+    assert found.mean == pytest.approx(sum(right) / 12, abs=1e-12)
+    assert found.count == 12
+    assert model.score(source, 12) == found
+
+
+def test_settings_of_the_learner_may_change(model, tmp_path) -> None:
+    path = tmp_path / "run" / "best.safetensors"
+    longer = MetaModel.load(path, "cpu", evaluation_steps=7)
+    assert longer.learner == create_meta_learner("maml", evaluation_steps=7)
+    assert all(map(torch.equal, longer.model.state_dict().values(), model.model.state_dict().values()))
+    with pytest.raises(InvalidInput, match="maml has no setting 'speed'"):
+        MetaModel.load(path, "cpu", speed=1)
+
+
+def test_the_backbone_serves_elsewhere(train, base, tmp_path) -> None:
+    model = train(tmp_path / "run", "protonet", backbone="fewshot:conv4-omniglot", steps=2)
+    model.export_backbone(tmp_path / "backbone.safetensors")
+    backbone = create_backbone(
+        "fewshot:conv4-omniglot", weights=tmp_path / "backbone.safetensors", device="cpu", precision="float32"
+    )
+    images = torch.stack([backbone.preprocess(base.images[item]) for item in range(4)])
+    model.model.eval()
+    with torch.no_grad():
+        expected = model.model.backbone(images)
+    torch.testing.assert_close(backbone(images), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_networks_without_a_row_of_features_are_refused(monkeypatch) -> None:
+    from fewshot.backbones.network import Network
+    from fewshot.backbones.networks.untrained import drawings
+    from fewshot.learners.meta.training import meta_model
+
+    maps = Network(torch.nn.Conv2d(1, 2, 3), drawings(8), "random")
+    monkeypatch.setattr(meta_model, "build_network", lambda name, pretrained: maps)
+    with pytest.raises(InvalidInput, match=r"maps gives \(1, 2, 6, 6\) for one image, where features \(1, dim\) are"):
+        build_model(create_meta_learner("protonet"), "maps", 5, False)
+
+
+def test_what_is_no_checkpoint(tmp_path) -> None:
+    with pytest.raises(UnreadableFile, match="does not exist"):
+        MetaModel.load(tmp_path / "best.safetensors")
