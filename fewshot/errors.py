@@ -23,11 +23,12 @@ class UnknownName(FewshotError):
 
 
 class MissingPackage(FewshotError):
-    """A feature needs a package that is not installed."""
+    """A feature needs a package that is not installed; `how` is what to do where pip alone can't install it."""
 
-    def __init__(self, package: str, feature: str, extra: str | None = None) -> None:
+    def __init__(self, package: str, feature: str, extra: str | None = None, how: str | None = None) -> None:
         target = f"'fewshot[{extra}]'" if extra else package
-        super().__init__(f"{feature} needs the package {package}, which is not installed; run: pip install {target}")
+        how = how or f"run: pip install {target}"
+        super().__init__(f"{feature} needs the package {package}, which is not installed; {how}")
 
 
 class MissingWeights(FewshotError):

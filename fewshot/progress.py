@@ -34,7 +34,7 @@ def progress_bar(description: str, total: int, done: int = 0, show: bool = True)
 
         def advance(count: int, note: str = "", /) -> None:
             speed = progress.tasks[0].speed
-            told = {"note": note} if note else {}
-            progress.update(task, advance=count, rate=f"{speed:,.0f}/s" if speed else "", **told)
+            note = note or progress.tasks[0].fields["note"]
+            progress.update(task, advance=count, rate=f"{speed:,.0f}/s" if speed else "", note=note)
 
         yield advance

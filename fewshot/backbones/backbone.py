@@ -49,10 +49,11 @@ class Backbone:
         A batch that does not fit into memory is halved until it does. Raises `InvalidInput` for another shape or type,
         or if features come out as NaN or infinite, and `FewshotError` if a single image does not fit.
         """
-        if images.ndim != 4 or images.shape[1] != self.preprocess.channels or not images.is_floating_point():
+        channels = self.preprocess.channels
+        if images.ndim != 4 or images.shape[1] != channels or not images.is_floating_point():
             raise InvalidInput(
-                f"{self.name} takes images (B, {self.preprocess.channels}, H, W) of floats, not {tuple(images.shape)} of {images.dtype}; "
-                "make them with backbone.preprocess"
+                f"{self.name} takes images (B, {channels}, H, W) of floats, not {tuple(images.shape)} of "
+                f"{images.dtype}; make them with backbone.preprocess"
             )
         if len(images) == 0:
             return torch.empty(0, self.dim, device=self.device)

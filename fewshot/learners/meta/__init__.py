@@ -21,7 +21,7 @@ from fewshot.learners.meta.metric import (
 )
 from fewshot.learners.meta.tasks import Tasks
 
-from fewshot.learners.meta import gradient  # isort: skip  # its learners enter the registry
+from fewshot.learners.meta import gradient, interop  # isort: skip  # their learners enter the registry
 
 __all__ = [
     "R2D2",
@@ -39,6 +39,7 @@ __all__ = [
     "Tasks",
     "create_meta_learner",
     "gradient",
+    "interop",
     "list_meta_learners",
     "register_meta_learner",
 ]

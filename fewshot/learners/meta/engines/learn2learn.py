@@ -15,6 +15,8 @@ from fewshot.learners.meta.gradient.inner_loop import InnerLoop, task_loss
 from fewshot.learners.meta.meta_learner import Outcome
 from fewshot.learners.meta.tasks import Tasks
 
+HOW_TO_INSTALL = "run in a clone of fewshot: uv sync --extra learn2learn (docs/training.md says how with pip)"
+
 
 @dataclass(frozen=True)
 class Learn2LearnEngine(Engine):
@@ -54,7 +56,7 @@ def _maml(model: nn.Module, loop: InnerLoop) -> Any:
     try:
         from learn2learn.algorithms import MAML
     except ImportError:
-        raise MissingPackage("learn2learn", "engine='learn2learn'", extra="learn2learn") from None
+        raise MissingPackage("learn2learn", "engine='learn2learn'", how=HOW_TO_INSTALL) from None
     return MAML(model, lr=_rate(model, loop), first_order=loop.first_order)
 
 

@@ -142,5 +142,5 @@ def test_without_the_package(monkeypatch):
         return found(name, *rest, **named)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(MissingPackage, match=r"learn2learn.*not installed; run: pip install 'fewshot\[learn2learn\]'"):
+    with pytest.raises(MissingPackage, match=r"learn2learn.*not installed; run in a clone of fewshot: uv sync"):
         Learn2Learn().model(network(), 4, WAYS)

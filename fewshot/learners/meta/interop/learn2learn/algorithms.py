@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fewshot.errors import MissingPackage
 from fewshot.learners.checks import check_positive, check_settings
+from fewshot.learners.meta.engines.learn2learn import HOW_TO_INSTALL
 from fewshot.learners.meta.meta_learner import MetaLearner, Outcome, register_meta_learner
 from fewshot.learners.meta.tasks import Tasks
 
@@ -130,5 +131,5 @@ def _learn2learn() -> Any:
     try:
         import learn2learn
     except ImportError:
-        raise MissingPackage("learn2learn", "the meta-learner learn2learn", extra="learn2learn") from None
+        raise MissingPackage("learn2learn", "the meta-learner learn2learn", how=HOW_TO_INSTALL) from None
     return learn2learn
