@@ -33,6 +33,13 @@ _HOME = {
     "train_learner": "fewshot.learners",
     "Training": "fewshot.learners",
     "FewShotClassifier": "fewshot.learners",
+    "create_meta_learner": "fewshot.learners.meta",
+    "list_meta_learners": "fewshot.learners.meta",
+    "register_meta_learner": "fewshot.learners.meta",
+    "MetaLearner": "fewshot.learners.meta",
+    "meta_train": "fewshot.learners.meta",
+    "MetaTraining": "fewshot.learners.meta",
+    "MetaModel": "fewshot.learners.meta",
     "FewshotError": "fewshot.errors",
 }
 

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 NEXT = """next, in Python:
   import fewshot
-  from fewshot.learners.meta.training.meta_model import MetaModel
-  model = MetaModel.load("{path}")
+  model = fewshot.MetaModel.load("{path}")
   model.export_backbone("backbone.safetensors")"""
 TEST = """  model.evaluate(fewshot.load_dataset("{dataset}", split="test"), ways={ways}, shots={shots})"""
 

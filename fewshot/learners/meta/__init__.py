@@ -1,5 +1,7 @@
 """Meta-learners: the backbone is trained across tasks."""
 
+from fewshot.learners.meta.gradient import ANIL, BOIL, CAVIA, FOMAML, IMAML, MAML, MAMLPlusPlus, MetaSGD, Reptile
+from fewshot.learners.meta.interop import Learn2Learn
 from fewshot.learners.meta.meta_learner import (
     MetaLearner,
     Outcome,
@@ -20,26 +22,36 @@ from fewshot.learners.meta.metric import (
     RelationNetwork,
 )
 from fewshot.learners.meta.tasks import Tasks
-
-from fewshot.learners.meta import gradient, interop  # isort: skip  # their learners enter the registry
+from fewshot.learners.meta.training import MetaModel, MetaTraining, meta_train
 
 __all__ = [
+    "ANIL",
+    "BOIL",
+    "CAVIA",
+    "FOMAML",
+    "IMAML",
+    "MAML",
     "R2D2",
     "RFS",
     "Baseline",
     "BaselinePlusPlus",
+    "Learn2Learn",
+    "MAMLPlusPlus",
     "MatchingNetwork",
     "MetaBaseline",
     "MetaFEAT",
     "MetaLearner",
+    "MetaModel",
     "MetaOptNet",
+    "MetaSGD",
+    "MetaTraining",
     "Outcome",
     "ProtoNet",
     "RelationNetwork",
+    "Reptile",
     "Tasks",
     "create_meta_learner",
-    "gradient",
-    "interop",
     "list_meta_learners",
+    "meta_train",
     "register_meta_learner",
 ]

@@ -1,5 +1,5 @@
 """Bridges to other libraries of meta-learning, one folder a library."""
 
-from fewshot.learners.meta.interop import learn2learn
+from fewshot.learners.meta.interop.learn2learn import Learn2Learn
 
-__all__ = ["learn2learn"]
+__all__ = ["Learn2Learn"]

@@ -91,8 +91,32 @@ class MetaModel:
         return self.learner.logits(self.model, tasks.to(self.device))
 
     def export_backbone(self, path: str | Path) -> None:
-        """Write the weights of the backbone alone, for `create_backbone(name, weights=path)`."""
-        write_tensors(path, self.model.get_submodule("backbone").state_dict(), {})
+        """Write the weights of the backbone alone, for `create_backbone(name, weights=path)`.
+
+        Raises `InvalidInput` where the network of that name does not compute what was trained: layers were changed, or
+        batch norm has no running statistics.
+        """
+        trained = self.model.get_submodule("backbone").eval()
+        if not _same_features(trained, build_network(self.record["backbone"], False).module, self.network):
+            raise InvalidInput(
+                f"the backbone that {self.learner.name} trained is no plain {self.record['backbone']} any more (batch "
+                "norm without running statistics, or changed layers); train with --set batch_norm=running where the "
+                "method has it, or use the MetaModel itself"
+            )
+        write_tensors(path, trained.state_dict(), {})
+
+
+@torch.no_grad()
+def _same_features(trained: nn.Module, plain: nn.Module, network: Network) -> bool:
+    """Whether a plain network gives the same features with the trained one's weights."""
+    try:
+        plain.load_state_dict(trained.state_dict())
+    except RuntimeError:
+        return False
+    device = next(trained.parameters()).device
+    images = torch.rand(2, *network.preprocess.shape, generator=torch.Generator().manual_seed(0)).to(device)
+    ours, theirs = trained(images), plain.eval().to(device)(images)
+    return ours.shape == theirs.shape and torch.allclose(ours, theirs, rtol=1e-3, atol=1e-4)
 
 
 def check_ways(learner: MetaLearner, outputs: int, ways: int) -> None:

@@ -52,6 +52,14 @@ def test_the_backbone_serves_elsewhere(train, base, tmp_path) -> None:
     torch.testing.assert_close(backbone(images), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("method", ["maml", "relation"])
+def test_a_backbone_that_was_changed_is_not_exported(train, tmp_path, method) -> None:
+    model = train(tmp_path / "run", method, backbone="fewshot:conv4-omniglot", steps=1)
+    with pytest.raises(InvalidInput, match=rf"that {method} trained is no plain fewshot:conv4-omniglot"):
+        model.export_backbone(tmp_path / "backbone.safetensors")
+    assert not (tmp_path / "backbone.safetensors").exists()
+
+
 def test_networks_without_a_row_of_features_are_refused(monkeypatch) -> None:
     from fewshot.backbones.network import Network
     from fewshot.backbones.networks.untrained import drawings
