@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fewshot.errors import FingerprintMismatch, InvalidInput, UnreadableFile
 from fewshot.files import write_tensors
+from fewshot.metrics import Interval
 
 FORMAT = {"format": "fewshot.MetaCheckpoint", "version": "1"}
 
@@ -27,6 +28,16 @@ class Standing:
     seconds: float = 0.0
     ended: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
+
+    def validated(self, found: Interval | None) -> bool:
+        """Note the accuracy of a look, None where nothing validates, and tell whether the model is the best so far."""
+        better = found is None or found.mean > self.best_accuracy
+        if found is not None:
+            self.history[-1] |= {"validation_accuracy": found.mean, "validation_ci95": found.half_width}
+            self.best_accuracy = max(self.best_accuracy, found.mean)
+        self.looks_since_best = 0 if better else self.looks_since_best + 1
+        self.best_step = self.step if better else self.best_step
+        return better
 
 
 def save_checkpoint(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -14,8 +12,7 @@ from torch import Tensor
 
 from fewshot import __version__
 from fewshot.backbones.devices import choose_device
-from fewshot.backbones.weights import weights_hash
-from fewshot.errors import Diverged, InvalidInput, SplitError
+from fewshot.errors import Diverged, InvalidInput
 from fewshot.files import remove_unfinished, write_json
 from fewshot.learners.memory import hold_all_freed_memory
 from fewshot.learners.meta.meta_learner import MetaLearner, Outcome
@@ -32,6 +29,7 @@ from fewshot.learners.meta.training.log import draw_curves, write_log
 from fewshot.learners.meta.training.meta_model import MetaModel, build_model, check_ways, score_tasks, seeded
 from fewshot.learners.meta.training.meta_training import MetaTraining
 from fewshot.learners.meta.training.processes import Processes, device_of_process
+from fewshot.learners.meta.training.record import check_splits, training_record
 from fewshot.learners.meta.training.task_sources import ImageTasks, LabelledBatches, StepBatches
 from fewshot.metrics import accuracy_interval
 from fewshot.progress import Advance, progress_bar
@@ -91,7 +89,7 @@ class _Run:
         progress: bool,
     ) -> None:
         hold_all_freed_memory()
-        _check_splits(dataset, validation)
+        check_splits(dataset, validation)
         if learner.regression:
             raise InvalidInput(f"{learner.name} is trained on numbers, and {dataset.name} has classes")
         self.learner, self.out, self.training, self.workers = learner, out, training, workers
@@ -106,17 +104,7 @@ class _Run:
         with seeded(training.seed, torch.device("cpu")):
             self.network, model = build_model(learner, backbone, ways, pretrained)
         self.title = f"{learner.name} on {dataset.name}"
-        record = {
-            "learner": learner.facts(),
-            "backbone": backbone,
-            "initial_weights": weights_hash(model.state_dict()),
-            "ways": ways,
-            "dataset": _told(dataset),
-            "validation": validation and _told(validation),
-            "training": asdict(training),
-            "version": __version__,
-        }
-        self.record: dict[str, Any] = json.loads(json.dumps(record))  # as it will be read again: lists, not tuples
+        self.record = training_record(learner, backbone, model, ways, dataset, validation, training)
         self.model = model.to(self.device)
         self.optimiser = training.optimiser(list(self.model.parameters()))
         self._open(dataset, validation)
@@ -232,16 +220,11 @@ class _Run:
         """Validate, and write the checkpoints, the log and the curves."""
         standing, training = self.standing, self.training
         if self.processes.first:
-            better = True
+            found = None
             if self.validation is not None:
-                interval = accuracy_interval(
-                    score_tasks(self.learner, self.model, self.validation, training.validation_tasks)
-                )
-                standing.history[-1] |= {"validation_accuracy": interval.mean, "validation_ci95": interval.half_width}
-                better = interval.mean > standing.best_accuracy
-                standing.best_accuracy = max(standing.best_accuracy, interval.mean)
-            standing.looks_since_best = 0 if better else standing.looks_since_best + 1
-            standing.best_step = standing.step if better else standing.best_step
+                scores = score_tasks(self.learner, self.model, self.validation, training.validation_tasks)
+                found = accuracy_interval(scores)
+            better = standing.validated(found)
             tired = bool(training.patience) and standing.looks_since_best >= training.patience
             standing.ended = tired or standing.step == training.steps
             if better:
@@ -260,25 +243,3 @@ class _Run:
         if row["validation_accuracy"] is not None:
             told += f", validation {100 * row['validation_accuracy']:.1f} %"
         return f"{told}, {row['tasks_per_second']:,.0f} tasks/s"
-
-
-def _told(dataset: Dataset) -> dict[str, Any]:
-    return {
-        "name": dataset.name,
-        "split": dataset.split,
-        "fingerprint": dataset.fingerprint,
-        "classes": len(dataset.class_names),
-        "items": len(dataset),
-    }
-
-
-def _check_splits(dataset: Dataset, validation: Dataset | None) -> None:
-    """Training and validation of one data set may have no class in common."""
-    if validation is None or validation.name != dataset.name:
-        return
-    common = sorted(set(dataset.class_names) & set(validation.class_names))
-    if common:
-        raise SplitError(
-            f"training and validation share {len(common)} classes of {dataset.name}, {common[0]!r} among them; "
-            "take splits without common classes"
-        )
