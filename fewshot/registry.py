@@ -1,12 +1,14 @@
 """One registry for everything that is found by name: backbones, data sets, learners."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from fnmatch import fnmatchcase
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from fewshot.errors import InvalidInput, UnknownName
 
 T = TypeVar("T")
+AnyClass = TypeVar("AnyClass", bound=type)
 
 
 class Registry(Generic[T]):
@@ -56,3 +58,36 @@ class Registry(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+class MethodRegistry(Registry[type[T]]):
+    """Methods by name: dataclasses whose fields are their settings, with `name` and `paper` on the class."""
+
+    def method(self, name: str, paper: str) -> Callable[[AnyClass], AnyClass]:
+        """The decorator that enters a class under `name`, and notes both on it."""
+
+        def enter(method: AnyClass) -> AnyClass:
+            self.add(name, method)
+            entered: Any = method
+            entered.name, entered.paper = name, paper
+            return method
+
+        return enter
+
+    def create(self, name: str, settings: Mapping[str, Any]) -> T:
+        """The method called `name` with these settings, and defaults for the others.
+
+        Raises `UnknownName` with the nearest names, and `InvalidInput` for a setting it lacks or a value it refuses.
+        """
+        method = self[name]
+        defaults = default_settings(method)
+        for setting in settings:
+            if setting not in defaults:
+                known = ", ".join(f"{key}={value!r}" for key, value in defaults.items()) or "none"
+                raise InvalidInput(f"{name} has no setting {setting!r}; its settings and defaults: {known}")
+        return method(**settings)
+
+
+def default_settings(method: Any) -> dict[str, Any]:
+    """The fields of a dataclass with their defaults."""
+    return {setting.name: setting.default for setting in fields(method)}

@@ -2,27 +2,20 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any, TypeVar
 
 from fewshot.errors import InvalidInput
 from fewshot.learners.learner import Learner
-from fewshot.registry import Registry
+from fewshot.registry import MethodRegistry, default_settings
 
 AnyLearner = TypeVar("AnyLearner", bound=type[Learner])
 
-_LEARNERS: Registry[type[Learner]] = Registry("learner")
+_LEARNERS: MethodRegistry[Learner] = MethodRegistry("learner")
 
 
 def register_learner(name: str, paper: str = "") -> Callable[[AnyLearner], AnyLearner]:
     """Decorate a `Learner` dataclass to enter it under `name`; `paper` says where the method comes from."""
-
-    def enter(learner: AnyLearner) -> AnyLearner:
-        _LEARNERS.add(name, learner)
-        learner.name, learner.paper = name, paper
-        return learner
-
-    return enter
+    return _LEARNERS.method(name, paper)
 
 
 def create_learner(name: str, **settings: Any) -> Learner:
@@ -30,13 +23,7 @@ def create_learner(name: str, **settings: Any) -> Learner:
 
     Raises `UnknownName` with the nearest names, and `InvalidInput` for a setting it lacks or a value it cannot take.
     """
-    learner = _LEARNERS[name]
-    defaults = _defaults(learner)
-    for setting in settings:
-        if setting not in defaults:
-            known = ", ".join(f"{key}={value!r}" for key, value in defaults.items()) or "none"
-            raise InvalidInput(f"{name} has no setting {setting!r}; its settings and defaults: {known}")
-    return learner(**settings)
+    return _LEARNERS.create(name, settings)
 
 
 def parse_learner(text: str) -> Learner:
@@ -77,7 +64,7 @@ def describe_learner(learner: str | Learner) -> dict[str, Any]:
     if isinstance(learner, str):
         learner = create_learner(learner)
     summary = (type(learner).__doc__ or "").split("\n\n")[0]
-    return {"summary": " ".join(summary.split()), **learner.facts(), "defaults": _defaults(type(learner))}
+    return {"summary": " ".join(summary.split()), **learner.facts(), "defaults": default_settings(learner)}
 
 
 def parse_value(text: str) -> Any:
@@ -88,7 +75,3 @@ def parse_value(text: str) -> Any:
         except ValueError:
             continue
     return {"true": True, "false": False, "none": None}.get(text.lower(), text)
-
-
-def _defaults(learner: type[Learner]) -> dict[str, Any]:
-    return {setting.name: setting.default for setting in fields(learner)}

@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import subprocess
 import sys
 
 import numpy as np
@@ -71,15 +70,13 @@ def test_embed_a_folder(fewshot, photos) -> None:
     assert (len(table), table.class_names[0], table.ids[0]) == (20, "class0", "class0/0.png")
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch) -> None:
+def test_ctrl_c_says_how_to_go_on(program, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("FEWSHOT_CACHE", str(tmp_path / "empty cache"))
     command = ["embed", "digits", "--backbone", "fewshot:raw-pixels", "--out", "t"]
     code = "import time, fewshot.embeddings.extract as e; from fewshot.cli import main\n"
     code += "def wait(*_, **__):\n    print('embedding', flush=True)\n    time.sleep(60)\n"
     code += f"e.decoded_batches = wait; main({command!r})"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = program(sys.executable, "-c", code)
     assert process.stdout.readline() == "embedding\n"
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)

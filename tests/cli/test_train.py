@@ -1,9 +1,7 @@
 """`fewshot train`: trains, tells, goes on, and explains what it refuses."""
 
 import json
-import os
 import signal
-import subprocess
 import sys
 from dataclasses import fields
 from time import sleep
@@ -135,12 +133,7 @@ def test_splits_that_are_meant_where_none_is_named(shared_data) -> None:
     assert _load("omniglot", "none", False)[1] is None
 
 
-def program(*command: str) -> subprocess.Popen:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-
-
-def test_ctrl_c_keeps_the_last_checkpoint(fewshot, photos, tmp_path) -> None:
+def test_ctrl_c_keeps_the_last_checkpoint(program, fewshot, photos, tmp_path) -> None:
     command = ["train", "protonet", "--dataset", "photos@train", "--out", "run", *TRAIN, "--validate-every", "2"]
     process = program(sys.executable, "-m", "fewshot", *command)
     while not (tmp_path / "run" / "log.csv").exists():
@@ -156,7 +149,7 @@ def test_ctrl_c_keeps_the_last_checkpoint(fewshot, photos, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_torchrun(fewshot, photos, tmp_path) -> None:
+def test_torchrun(program, fewshot, photos, tmp_path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fewshot"]
     command = [
         "train",

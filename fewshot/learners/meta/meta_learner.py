@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor, nn
 
-from fewshot.errors import InvalidInput
 from fewshot.learners.meta.tasks import Tasks
-from fewshot.registry import Registry
+from fewshot.registry import MethodRegistry
 
 
 @dataclass(frozen=True)
@@ -70,18 +69,12 @@ class MetaLearner(ABC):
 
 AnyMetaLearner = TypeVar("AnyMetaLearner", bound=type[MetaLearner])
 
-_META_LEARNERS: Registry[type[MetaLearner]] = Registry("meta-learner")
+_META_LEARNERS: MethodRegistry[MetaLearner] = MethodRegistry("meta-learner")
 
 
 def register_meta_learner(name: str, paper: str = "") -> Callable[[AnyMetaLearner], AnyMetaLearner]:
     """Decorate a `MetaLearner` dataclass to enter it under `name`; `paper` says where the method comes from."""
-
-    def enter(learner: AnyMetaLearner) -> AnyMetaLearner:
-        _META_LEARNERS.add(name, learner)
-        learner.name, learner.paper = name, paper
-        return learner
-
-    return enter
+    return _META_LEARNERS.method(name, paper)
 
 
 def create_meta_learner(name: str, **settings: Any) -> MetaLearner:
@@ -89,13 +82,7 @@ def create_meta_learner(name: str, **settings: Any) -> MetaLearner:
 
     Raises `UnknownName` with the nearest names, and `InvalidInput` for a setting it lacks or a value it cannot take.
     """
-    learner = _META_LEARNERS[name]
-    known = {setting.name: setting.default for setting in fields(learner)}
-    for setting in settings:
-        if setting not in known:
-            told = ", ".join(f"{key}={value!r}" for key, value in known.items()) or "none"
-            raise InvalidInput(f"{name} has no setting {setting!r}; its settings and defaults: {told}")
-    return learner(**settings)
+    return _META_LEARNERS.create(name, settings)
 
 
 def list_meta_learners(pattern: str = "*") -> list[str]:
