@@ -103,6 +103,7 @@ class IMAML(GradientLearner):
         curved = [slope.requires_grad for slope in slopes]  # not so for a weight that makes no difference
 
         def product(vector: Tensor) -> Tensor:
+            """(I + H / penalty) times a vector (T, N) a task, by another derivative of the gradient."""
             towards = _shaped(vector, weights)
             bent = torch.autograd.grad(
                 list(compress(slopes, curved)),

@@ -97,25 +97,26 @@ class MetaModel:
         batch norm has no running statistics.
         """
         trained = self.model.get_submodule("backbone").eval()
-        if not _same_features(trained, build_network(self.record["backbone"], False).module, self.network):
+        plain = build_network(self.record["backbone"], pretrained=False).module.eval().to(self.device)
+        if not _takes_over(plain, trained, self.network):
             raise InvalidInput(
                 f"the backbone that {self.learner.name} trained is no plain {self.record['backbone']} any more (batch "
                 "norm without running statistics, or changed layers); train with --set batch_norm=running where the "
                 "method has it, or use the MetaModel itself"
             )
-        write_tensors(path, trained.state_dict(), {})
+        write_tensors(path, plain.state_dict(), {})
 
 
 @torch.no_grad()
-def _same_features(trained: nn.Module, plain: nn.Module, network: Network) -> bool:
-    """Whether a plain network gives the same features with the trained one's weights."""
+def _takes_over(plain: nn.Module, trained: nn.Module, network: Network) -> bool:
+    """Give a plain network the trained one's weights, and tell whether it then gives the same features."""
     try:
         plain.load_state_dict(trained.state_dict())
     except RuntimeError:
         return False
-    device = next(trained.parameters()).device
-    images = torch.rand(2, *network.preprocess.shape, generator=torch.Generator().manual_seed(0)).to(device)
-    ours, theirs = trained(images), plain.eval().to(device)(images)
+    images = torch.rand(2, *network.preprocess.shape, generator=torch.Generator().manual_seed(0))
+    images = images.to(next(trained.parameters()).device)
+    ours, theirs = trained(images), plain(images)
     return ours.shape == theirs.shape and torch.allclose(ours, theirs, rtol=1e-3, atol=1e-4)
 
 

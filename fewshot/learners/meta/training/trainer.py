@@ -147,6 +147,7 @@ class _Run:
         return standing
 
     def train(self, told: Callable[[dict[str, Any]], None]) -> MetaModel:
+        """Go on to the end, look by look, and load the best model."""
         standing, every = self.standing, self.training.validate_every
         with progress_bar(self.learner.name, self.training.steps, standing.step, show=self.progress) as advance:
             while not standing.ended:

@@ -39,8 +39,9 @@ def test_settings_of_the_learner_may_change(model, tmp_path) -> None:
         MetaModel.load(path, "cpu", speed=1)
 
 
-def test_the_backbone_serves_elsewhere(train, base, tmp_path) -> None:
-    model = train(tmp_path / "run", "protonet", backbone="fewshot:conv4-omniglot", steps=2)
+@pytest.mark.parametrize(("learner", "settings"), [("protonet", {}), ("maml", {"batch_norm": "running"})])
+def test_the_backbone_serves_elsewhere(train, base, tmp_path, learner, settings) -> None:
+    model = train(tmp_path / "run", learner, settings, backbone="fewshot:conv4-omniglot", steps=2)
     model.export_backbone(tmp_path / "backbone.safetensors")
     backbone = create_backbone(
         "fewshot:conv4-omniglot", weights=tmp_path / "backbone.safetensors", device="cpu", precision="float32"
