@@ -6,11 +6,13 @@ from fewshot.backbones.facts import describe_backbone
 from fewshot.backbones.loading import create_backbone, loaded_backbones, release
 from fewshot.backbones.network import Network, Preprocessing
 from fewshot.backbones.registry import list_backbones, register_backbone
+from fewshot.backbones.text_encoder import TextEncoder
 
 __all__ = [
     "Backbone",
     "Network",
     "Preprocessing",
+    "TextEncoder",
     "create_backbone",
     "describe_backbone",
     "list_backbones",

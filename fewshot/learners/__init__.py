@@ -45,6 +45,7 @@ from fewshot.learners.transductive import (
     ProtoLP,
     TransductiveFinetune,
 )
+from fewshot.learners.words import Words
 
 __all__ = [
     "BAVARDAGE",
@@ -87,6 +88,7 @@ __all__ = [
     "TrainedLearner",
     "Training",
     "TransductiveFinetune",
+    "Words",
     "choose_learner",
     "create_learner",
     "describe_learner",

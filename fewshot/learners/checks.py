@@ -11,12 +11,15 @@ from torch import Tensor
 from fewshot.errors import InvalidInput
 
 
-def check_support(support: Tensor, labels: Tensor, ways: int | Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def check_support(
+    support: Tensor, labels: Tensor, ways: int | Tensor, every_class: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
     """Features (T, S, D) as float32 or float64 with zeros for padding, labels as int64, and the classes each task has.
 
-    The last, (T, W) bool, is true for the first `ways` classes of a task. Raises `InvalidInput` as `Learner.fit` says.
+    The last, (T, W) bool, is true for the first `ways` classes of a task. Unless `every_class` must have an item, S may
+    be zero. Raises `InvalidInput` as `Learner.fit` says.
     """
-    support = _features(support, "support")
+    support = _features(support, "support", some=every_class)
     tasks, samples, _ = support.shape
     if labels.shape != (tasks, samples) or labels.is_floating_point() or labels.dtype == torch.bool:
         raise InvalidInput(f"labels must be integers of shape ({tasks}, {samples}), found {_form(labels)}")
@@ -24,7 +27,7 @@ def check_support(support: Tensor, labels: Tensor, ways: int | Tensor) -> tuple[
         raise InvalidInput(f"support is on {support.device} and labels on {labels.device}; move them together")
     labels = labels.long()
     present = _present(ways, tasks, support.device)
-    _check_labels(labels, present)
+    _check_labels(labels, present, every_class)
     padding = labels < 0
     if padding.any():
         support = support.masked_fill(padding[..., None], 0)
@@ -125,8 +128,9 @@ def _masked(items: Tensor, mask: Tensor | None, like: Tensor, tasks: int, role: 
     return items, mask
 
 
-def _features(features: Tensor, role: str) -> Tensor:
-    if features.ndim != 3 or 0 in features.shape:
+def _features(features: Tensor, role: str, some: bool = True) -> Tensor:
+    needed = features.shape if some else features.shape[::2]
+    if features.ndim != 3 or 0 in needed:
         raise InvalidInput(
             f"{role} must be (tasks, samples, dim), none of them zero, found {_form(features)}; "
             "one task is a batch of one: features[None]"
@@ -145,7 +149,7 @@ def _present(ways: int | Tensor, tasks: int, device: torch.device) -> Tensor:
     return torch.arange(int(each.max()), device=device) < each[:, None]
 
 
-def _check_labels(labels: Tensor, present: Tensor) -> None:
+def _check_labels(labels: Tensor, present: Tensor, every_class: bool) -> None:
     each = present.sum(1)
     outside = (labels < -1) | (labels >= each[:, None])
     if outside.any():
@@ -154,6 +158,8 @@ def _check_labels(labels: Tensor, present: Tensor) -> None:
         raise InvalidInput(
             f"label {wrong} in the support of task {task} is outside 0 to {int(each[task]) - 1} (-1 marks padding)"
         )
+    if not every_class:
+        return
     # one spare column takes the padding
     counts = torch.zeros(len(labels), present.shape[1] + 1, dtype=torch.int64, device=labels.device)
     counts.scatter_add_(1, labels % (present.shape[1] + 1), torch.ones_like(labels))

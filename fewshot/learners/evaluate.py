@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from fewshot.learners.evaluation import Evaluation
 from fewshot.learners.learner import Learner
 from fewshot.learners.memory import free_memory, hold_freed_memory
 from fewshot.learners.probabilities import class_softmax
+from fewshot.learners.words import Words
 from fewshot.metrics import ClassCounts, ReliabilityBins, accuracy_of_predictions, top_k_accuracy
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def evaluate(
     device: str | torch.device | None = None,
     chunk: int | Literal["auto"] = "auto",
     top_k: Sequence[int] = (5,),
+    words: Words | None = None,
 ) -> Evaluation:
     """How well `learner` does on `episodes` drawn from `table`: accuracy with its interval, and what goes with it.
 
@@ -42,12 +44,13 @@ def evaluate(
     base: statistics of the backbone's training classes, for learners that need them. device: where features are
     gathered and scored, the table's own by default. chunk: tasks at a time; "auto" gathers 16 MB at once on a CPU and
     512 MB on a GPU, less where less than sixteen times as much is free. Beside these, at most 64 MB of logits are held,
-    however many tasks there are. top_k: further accuracies, kept where tasks have more classes than k.
+    however many tasks there are. top_k: further accuracies, kept where tasks have more classes than k. words: text
+    vectors of the classes of the table, in its order, for learners that need them.
 
     Raises `InvalidInput` for episodes of another table, or whatever `Learner.fit` refuses, and `FingerprintMismatch`
-    for a `base` of another backbone.
+    for a `base` or `words` of another backbone.
     """
-    _check(table, episodes, base, chunk)
+    _check(table, episodes, base, chunk, words)
     learner.check_backbone(table.backbone)
     hold_freed_memory()
     start = perf_counter()
@@ -60,7 +63,7 @@ def evaluate(
     top: dict[int, list[Tensor]] = {k: [] for k in top_k if k < episodes.ways}
     for first in range(0, len(episodes), block):
         part = episodes[first : first + block]
-        logits, labels = _logits(learner, features, part, base, size), part.query_labels
+        logits, labels = _logits(learner, features, part, base, size, words), part.query_labels
         predictions = logits.argmax(2)
         accuracies.append(accuracy_of_predictions(predictions, labels))
         counts.update(predictions, labels, part.classes)
@@ -80,7 +83,14 @@ def evaluate(
 
 
 @torch.inference_mode()
-def _logits(learner: Learner, features: Tensor, episodes: Episodes, base: BaseStatistics | None, chunk: int) -> Tensor:
+def _logits(
+    learner: Learner,
+    features: Tensor,
+    episodes: Episodes,
+    base: BaseStatistics | None,
+    chunk: int,
+    words: Words | None,
+) -> Tensor:
     """Logits (T, Q, W) of all queries, gathered and scored `chunk` tasks at a time."""
     logits = features.new_full((*episodes.query.shape, episodes.ways), -torch.inf, dtype=torch.float32)
     # kept from chunk to chunk, since fresh memory costs more than the gathering
@@ -89,11 +99,13 @@ def _logits(learner: Learner, features: Tensor, episodes: Episodes, base: BaseSt
     for first in range(0, len(episodes), chunk):
         part = episodes[first : first + chunk]
         support, labels, query = _used(part.support), _used(part.support_labels), _used(part.query)
-        extra: dict[str, Tensor] = {}
+        ways = (part.classes >= 0).sum(1)
+        extra: dict[str, Any] = {}
+        if learner.needs_words and words is not None:
+            extra["words"] = words.of(part.classes[:, : int(ways.max())])
         if learner.uses_unlabelled and part.unlabelled is not None:
             items = _used(part.unlabelled)
-            extra = {"unlabelled": features[items.clamp(min=0)], "unlabelled_mask": items >= 0}
-        ways = (part.classes >= 0).sum(1)
+            extra |= {"unlabelled": features[items.clamp(min=0)], "unlabelled_mask": items >= 0}
         head = learner.fit(_gather(features, support, support_room), labels, ways, base, **extra)
         found = head(_gather(features, query, query_room), query >= 0)
         logits[first : first + chunk, : query.shape[1], : found.shape[2]] = found
@@ -122,7 +134,9 @@ def _chunk_size(episodes: Episodes, features: Tensor) -> int:
     return max(1, int(room if free is None else min(room, SHARE_OF_FREE * free)) // task_bytes)
 
 
-def _check(table: EmbeddingTable, episodes: Episodes, base: BaseStatistics | None, chunk: int | str) -> None:
+def _check(
+    table: EmbeddingTable, episodes: Episodes, base: BaseStatistics | None, chunk: int | str, words: Words | None
+) -> None:
     if len(episodes) == 0:
         raise InvalidInput("there are no episodes to evaluate; sample one or more")
     if chunk != "auto" and (not isinstance(chunk, int) or chunk < 1):
@@ -133,3 +147,12 @@ def _check(table: EmbeddingTable, episodes: Episodes, base: BaseStatistics | Non
             f"the base statistics are of backbone {base.backbone} and the table of {table.backbone}; "
             "embed the base classes with the same backbone, precision and layers"
         )
+    if words is not None:
+        words.check_backbone(table.backbone)
+        if words.vectors.ndim != 2 or words.ways != len(table.class_names):
+            raise InvalidInput(
+                f"words must hold one vector for each of the {len(table.class_names)} classes of {table.name}, found "
+                f"{tuple(words.vectors.shape)}"
+            )
+        if words.names and words.names != table.class_names:
+            raise InvalidInput(f"the words name other classes than {table.name}; words.select(table.class_names)")

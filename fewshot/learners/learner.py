@@ -20,6 +20,7 @@ from fewshot.learners.checks import (
     check_unlabelled,
 )
 from fewshot.learners.support import Support
+from fewshot.learners.words import Words
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,11 @@ class Learner(ABC):
     `needs_base_mean`: needs the mean of the backbone's training classes;
     `needs_base_classes`: needs the features of the backbone's training classes, with their labels;
     `trained`: has weights of its own that were trained on episodes;
-    `uses_unlabelled`: learns from unlabelled items that are given beside the queries.
+    `uses_unlabelled`: learns from unlabelled items that are given beside the queries;
+    `needs_words`: needs text vectors of the classes;
+    `needs_encoder`: trains prompts, so that the words must carry the text tower that made them;
+    `needs_projection`: takes features from before the image tower's last projection, which the words must carry;
+    `needs_support`: needs a labelled item of every class (false for learners that can do with words alone).
     """
 
     name: ClassVar[str] = "unregistered"
@@ -47,6 +52,10 @@ class Learner(ABC):
     needs_base_classes: ClassVar[bool] = False
     trained: ClassVar[bool] = False
     uses_unlabelled: ClassVar[bool] = False
+    needs_words: ClassVar[bool] = False
+    needs_encoder: ClassVar[bool] = False
+    needs_projection: ClassVar[bool] = False
+    needs_support: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -70,16 +79,18 @@ class Learner(ABC):
         base: BaseStatistics | None = None,
         unlabelled: Tensor | None = None,
         unlabelled_mask: Tensor | None = None,
+        words: Words | None = None,
     ) -> Head:
         """Learn T tasks at once and return the head that classifies their queries.
 
         support (T, S, D) float, half precision is raised to float32; labels (T, S) integer in [0, ways), -1 marks
         padding; ways, one number for all tasks or a tensor (T,) where they differ; unlabelled (T, U, D), items without
-        labels, for learners that use them, with a mask (T, U) that is false for padding. Raises `InvalidInput` for
-        wrong shapes or types, labels out of range, a class without support, features that are not finite, a missing
-        `base`, or unlabelled items for a learner that does not use any.
+        labels, for learners that use them, with a mask (T, U) that is false for padding; words, text vectors of the
+        classes, for learners that need them (others never see them). Learners that do without a support take (T, 0, D).
+        Raises `InvalidInput` for wrong shapes or types, labels out of range, a class without support, features that are
+        not finite, a missing `base` or `words`, or unlabelled items for a learner that does not use any.
         """
-        support, labels, present = check_support(support, labels, ways)
+        support, labels, present = check_support(support, labels, ways, self.needs_support)
         if base is not None:
             self.check_backbone(base.backbone)
             base = base.fitted_to(support)
@@ -90,8 +101,28 @@ class Learner(ABC):
             raise InvalidInput(f"{self.name} does not learn from unlabelled items; leave them out")
         else:
             unlabelled, unlabelled_mask = check_unlabelled(unlabelled, unlabelled_mask, support)
-        state = self.learn(Support(support, labels, present, unlabelled, unlabelled_mask, base))
+        words = self._words(words, support, present.shape[1])
+        state = self.learn(Support(support, labels, present, unlabelled, unlabelled_mask, base, words))
         return Head(self, {**state, "present": present, "like": support.new_empty(0, support.shape[2])})
+
+    def _words(self, words: Words | None, support: Tensor, ways: int) -> Words | None:
+        if not self.needs_words:
+            return None
+        if words is None:
+            raise InvalidInput(f"{self.name} classifies by words: pass words=, text vectors of the classes")
+        if self.needs_encoder and words.encoder is None:
+            raise InvalidInput(f"{self.name} trains prompts: it needs words that carry their text encoder")
+        if self.needs_projection and words.projection is None:
+            raise InvalidInput(
+                f"{self.name} takes features from before the last projection of the image tower, and words that carry "
+                "this projection"
+            )
+        if words.projection is not None and not self.needs_projection:
+            raise InvalidInput(
+                f"the words go with features from before the image tower's last projection, and {self.name} takes "
+                "those after it; embed with the whole tower"
+            )
+        return words.for_tasks(support, ways)
 
     def _check_base(self, base: BaseStatistics | None) -> None:
         if base is None and self.needs_base:
@@ -135,6 +166,10 @@ class Learner(ABC):
             "needs_base_classes": self.needs_base_classes,
             "trained": self.trained,
             "uses_unlabelled": self.uses_unlabelled,
+            "needs_words": self.needs_words,
+            "needs_encoder": self.needs_encoder,
+            "needs_projection": self.needs_projection,
+            "needs_support": self.needs_support,
         }
 
 

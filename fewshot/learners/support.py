@@ -1,4 +1,4 @@
-"""What a learner learns from: labelled features, unlabelled ones beside them, and the base classes."""
+"""What a learner learns from: labelled features, unlabelled ones beside them, the base classes, and words."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from fewshot.learners.base_statistics import BaseStatistics
 from fewshot.learners.prototypes import one_hot
+from fewshot.learners.words import Words
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Support:
 
     features (T, S, D), labels (T, S) in [0, ways) or -1 for padding; present (T, ways) bool, the classes each task
     has; unlabelled (T, U, D) further items without labels and their mask (T, U), U = 0 where there are none; base, what
-    is known of the backbone's training classes.
+    is known of the backbone's training classes; words, what the names of the classes say, with vectors (T, ways, D).
     """
 
     features: Tensor
@@ -25,6 +26,7 @@ class Support:
     unlabelled: Tensor
     unlabelled_mask: Tensor
     base: BaseStatistics | None = None
+    words: Words | None = None
 
     @property
     def ways(self) -> int:

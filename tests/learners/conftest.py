@@ -10,7 +10,7 @@ from torch import Tensor
 from fewshot.backbones import create_backbone
 from fewshot.datasets import load_dataset
 from fewshot.embeddings import EmbeddingTable, embed_images
-from fewshot.learners import BaseStatistics, Learner, TrainedLearner, Training, train_learner
+from fewshot.learners import BaseStatistics, Learner, TrainedLearner, Training, Words, train_learner
 from fewshot.learners.trained import save_network
 
 
@@ -22,6 +22,7 @@ class Tasks:
     query_labels: Tensor
     ways: int
     base: BaseStatistics
+    words: Words
 
     def item(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         """Support, labels and queries of one task, for references that know of one only."""
@@ -48,9 +49,16 @@ def _make_tasks(
     query, query_labels = part(queries)
     base_labels = torch.arange(8).repeat_interleave(12)
     base = torch.rand(8, dim, generator=draw)[base_labels] + spread * torch.randn(96, dim, generator=draw)
-    return Tasks(
-        support, labels, query, query_labels, ways, BaseStatistics.from_features(base.clamp(min=0), base_labels)
-    )
+    statistics = BaseStatistics.from_features(base.clamp(min=0), base_labels)
+    prompts = means[:, :, None] + 0.2 * torch.rand(tasks, ways, 3, dim, generator=draw)
+    return Tasks(support, labels, query, query_labels, ways, statistics, _words(prompts))
+
+
+def _words(prompts: Tensor) -> Words:
+    """Words of prompts (T, W, P, D), as a text tower would give them."""
+    prompts = torch.nn.functional.normalize(prompts, dim=-1)
+    raw = prompts.mean(-2)
+    return Words(torch.nn.functional.normalize(raw, dim=-1), scale=20.0, prompts=prompts, raw=raw)
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +140,9 @@ def real_tasks(offline_weights: None) -> Tasks:
     base = BaseStatistics.from_features(
         features[1].transpose(0, 1).reshape(50, -1).float(), torch.arange(5).repeat_interleave(10)
     )
-    return Tasks(support, labels, query, query_labels, 5, base)
+    noise = torch.rand(2, 5, 3, support.shape[2], generator=torch.Generator().manual_seed(0), dtype=support.dtype)
+    means = torch.stack([features[0, :, digit].mean(1) for digit in range(5)], 1)
+    return Tasks(support, labels, query, query_labels, 5, base, _words(means[:, :, None] + 0.2 * noise))
 
 
 GRID = [(1, 1, 1, 8), (2, 1, 3, 1), (5, 1, 4, 64), (5, 5, 3, 7), (20, 3, 1, 32)]

@@ -1,12 +1,13 @@
 """What every registered learner must do; a new one is tested here as soon as it is registered."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 
 from fewshot.errors import InvalidInput
-from fewshot.learners import Head, Learner, create_learner, describe_learner, list_learners
+from fewshot.learners import Head, Learner, Words, create_learner, describe_learner, list_learners
 
 VARIANTS = [
     ("simpleshot", {"transform": "UN"}),
@@ -58,9 +59,30 @@ def learner(request, monkeypatch, with_weights) -> Learner:
     return with_weights(untrained, 16)
 
 
-def logits_of(learner, tasks, **changes):
-    part = {name: changes.get(name, getattr(tasks, name)) for name in ("support", "labels", "ways", "query")}
-    return learner.fit(part["support"], part["labels"], part["ways"], tasks.base)(part["query"])
+def fit(learner, tasks, **changes):
+    """The head of `tasks`, some parts of them changed."""
+    part = {name: changes.get(name, getattr(tasks, name)) for name in ("support", "labels", "ways", "words")}
+    words = part["words"]
+    if learner.needs_projection:
+        words = replace(words, projection=torch.eye(words.vectors.shape[-1]))
+    more = {name: changes[name] for name in ("unlabelled", "unlabelled_mask") if name in changes}
+    return learner.fit(part["support"], part["labels"], part["ways"], tasks.base, words=words, **more)
+
+
+def logits_of(learner, tasks, query=None, **changes):
+    return fit(learner, tasks, **changes)(tasks.query if query is None else query)
+
+
+def words_of(tasks, part: slice, order: slice | torch.Tensor = slice(None)) -> Words:
+    """The words of some tasks, their classes in another order."""
+    words = tasks.words
+    parts = {name: getattr(words, name)[part][:, order] for name in ("vectors", "prompts", "raw")}
+    return replace(words, **parts)
+
+
+def pad_classes(vectors: torch.Tensor, ways: int) -> torch.Tensor:
+    """Vectors (T, W, ...) of `ways` classes; those that were not there are class 0 again, as `Words.of` gives them."""
+    return torch.cat([vectors, vectors[:, :1].expand(-1, ways - vectors.shape[1], *vectors.shape[2:])], 1)
 
 
 def assert_same(found, expected, tolerance=1e-4):
@@ -137,7 +159,12 @@ def test_a_task_alone_is_the_task_in_a_batch(learner, make_tasks):
     for task in range(len(together)):
         part = slice(task, task + 1)
         alone = logits_of(
-            learner, tasks, support=tasks.support[part], labels=tasks.labels[part], query=tasks.query[part]
+            learner,
+            tasks,
+            support=tasks.support[part],
+            labels=tasks.labels[part],
+            query=tasks.query[part],
+            words=words_of(tasks, part),
         )
         assert_same(alone[0], together[task])
 
@@ -151,10 +178,15 @@ def test_a_padded_task_is_the_task_alone(learner, make_tasks):
         labels[row, : task.support.shape[1]] = task.labels[0]
         query[row, : task.query.shape[1]] = task.query[0]
         mask[row, : task.query.shape[1]] = True
-    padded = learner.fit(support, labels, torch.tensor([5, 3]), big.base)(query, mask)
-    assert_same(padded[0], learner.fit(big.support, big.labels, 5, big.base)(big.query)[0])
+    words = {
+        name: torch.cat([getattr(big.words, name), pad_classes(getattr(small.words, name), 5)])
+        for name in ("vectors", "prompts", "raw")
+    }
+    ways, words = torch.tensor([5, 3]), replace(big.words, **words)
+    padded = fit(learner, big, support=support, labels=labels, ways=ways, words=words)(query, mask)
+    assert_same(padded[0], logits_of(learner, big)[0])
     assert (padded[1, :, 3:] == -torch.inf).all()
-    assert_same(padded[1, :9, :3], learner.fit(small.support, small.labels, 3, big.base)(small.query)[0])
+    assert_same(padded[1, :9, :3], logits_of(learner, replace(small, base=big.base))[0])
 
 
 def test_order_of_support_does_not_matter(learner, make_tasks):
@@ -175,13 +207,16 @@ def test_order_of_queries_does_not_matter(learner, make_tasks):
 def test_order_of_classes_does_not_matter(learner, make_tasks):
     tasks = make_tasks()
     order = torch.tensor([3, 0, 4, 1, 2])
-    assert_same(logits_of(learner, tasks, labels=order[tasks.labels])[..., order], logits_of(learner, tasks))
+    words = words_of(tasks, slice(None), order.argsort())
+    assert_same(
+        logits_of(learner, tasks, labels=order[tasks.labels], words=words)[..., order], logits_of(learner, tasks)
+    )
 
 
 def test_fitting_and_scoring_change_neither_input_nor_head(learner, make_tasks):
     tasks = make_tasks()
     support, query = tasks.support.clone(), tasks.query.clone()
-    head = learner.fit(support, tasks.labels, 5, tasks.base)
+    head = fit(learner, tasks, support=support)
     first = head(query)
     assert torch.equal(head(query), first)
     assert torch.equal(support, tasks.support)
@@ -190,14 +225,14 @@ def test_fitting_and_scoring_change_neither_input_nor_head(learner, make_tasks):
 
 def test_head_is_made_again_from_its_state_dict(learner, make_tasks):
     tasks = make_tasks()
-    head = learner.fit(tasks.support, tasks.labels, 5, tasks.base)
+    head = fit(learner, tasks)
     again = Head(learner, head.state_dict())
     assert torch.equal(again(tasks.query), head(tasks.query))
 
 
 def test_head_moves_whole(learner, make_tasks):
     tasks = make_tasks()
-    head = learner.fit(tasks.support, tasks.labels, 5, tasks.base)
+    head = fit(learner, tasks)
     expected = head(tasks.query)
     moved = head.to(torch.float64)
     assert moved(tasks.query).dtype == torch.float64
@@ -209,23 +244,24 @@ def test_unlabelled_items_are_used_or_refused(learner, make_tasks):
     tasks, more = make_tasks(), make_tasks(queries=6, seed=0)
     if not learner.uses_unlabelled:
         with pytest.raises(InvalidInput, match="does not learn from unlabelled items"):
-            learner.fit(tasks.support, tasks.labels, 5, tasks.base, unlabelled=more.query)
+            fit(learner, tasks, unlabelled=more.query)
         return
-    fit = partial(learner.fit, tasks.support, tasks.labels, 5, tasks.base)
-    without, given = fit()(tasks.query), fit(unlabelled=more.query)(tasks.query)
+    fitted = partial(fit, learner, tasks)
+    without, given = fitted()(tasks.query), fitted(unlabelled=more.query)(tasks.query)
     assert given.shape == without.shape
     assert not torch.allclose(given.softmax(-1), without.softmax(-1))
     order = torch.randperm(30)
-    assert_same(fit(unlabelled=more.query[:, order])(tasks.query), given)
+    assert_same(fitted(unlabelled=more.query[:, order])(tasks.query), given)
     padded, mask = torch.nn.functional.pad(more.query, (0, 0, 0, 5), value=torch.nan), torch.arange(35) < 30
-    assert_same(fit(unlabelled=padded, unlabelled_mask=mask.expand(4, -1))(tasks.query), given)
-    alone = learner.fit(tasks.support[:1], tasks.labels[:1], 5, tasks.base, unlabelled=more.query[:1])(tasks.query[:1])
+    assert_same(fitted(unlabelled=padded, unlabelled_mask=mask.expand(4, -1))(tasks.query), given)
+    first = {"support": tasks.support[:1], "labels": tasks.labels[:1], "words": words_of(tasks, slice(1))}
+    alone = fitted(**first, unlabelled=more.query[:1])(tasks.query[:1])
     assert_same(alone, given[:1])
 
 
 def test_a_query_alone_counts_for_inductive_learners(learner, make_tasks):
     tasks = make_tasks()
-    head = learner.fit(tasks.support, tasks.labels, 5, tasks.base)
+    head = fit(learner, tasks)
     alone = torch.cat([head(tasks.query[:, item : item + 1]) for item in range(20)], 1)
     if learner.transductive:
         assert not torch.allclose(alone.softmax(-1), head(tasks.query).softmax(-1), atol=1e-3)
@@ -236,7 +272,7 @@ def test_a_query_alone_counts_for_inductive_learners(learner, make_tasks):
 @pytest.mark.gpu
 def test_gpu_gives_the_same(learner, make_tasks):
     tasks = make_tasks()
-    head = learner.fit(tasks.support.cuda(), tasks.labels.cuda(), 5, tasks.base)
+    head = fit(learner, tasks, support=tasks.support.cuda(), labels=tasks.labels.cuda())
     assert_same(head(tasks.query.cuda()).cpu(), logits_of(learner, tasks))
     assert_same(head.cpu()(tasks.query), logits_of(learner, tasks))
 
@@ -267,10 +303,35 @@ def test_bad_labels_are_refused(learner, make_tasks):
     wrong[2, 7] = -2
     with pytest.raises(InvalidInput, match="label -2 in the support of task 2"):
         logits_of(learner, tasks, labels=wrong)
-    with pytest.raises(InvalidInput, match="class 3 of task 0 has no support sample; each of its 5 classes"):
-        logits_of(learner, tasks, labels=torch.where(tasks.labels == 3, 2, tasks.labels))
-    with pytest.raises(InvalidInput, match="class 5 of task 1 has no support sample"):
-        logits_of(learner, tasks, ways=torch.tensor([5, 6, 5, 5]))
+    if learner.needs_support:
+        with pytest.raises(InvalidInput, match="class 3 of task 0 has no support sample; each of its 5 classes"):
+            logits_of(learner, tasks, labels=torch.where(tasks.labels == 3, 2, tasks.labels))
+        with pytest.raises(InvalidInput, match="class 5 of task 1 has no support sample"):
+            logits_of(learner, tasks, ways=torch.tensor([5, 6, 5, 5]))
+
+
+def test_a_class_without_support_is_known_by_its_words(learner, make_tasks):
+    if learner.needs_support:
+        pytest.skip("this learner needs an item of every class")
+    tasks = make_tasks(tasks=20, dim=64, spread=0.1)
+    none = {"support": tasks.support[:, :0], "labels": tasks.labels[:, :0]}
+    predicted = logits_of(learner, tasks, **none).argmax(-1)
+    assert (predicted == tasks.query_labels).float().mean() > 0.9
+
+
+def test_missing_or_foreign_words_are_told(learner, make_tasks):
+    tasks = make_tasks()
+    if not learner.needs_words:
+        learner.fit(tasks.support, tasks.labels, 5, tasks.base)
+        return
+    with pytest.raises(InvalidInput, match=f"{learner.name} classifies by words: pass words="):
+        logits_of(learner, tasks, words=None) if not learner.needs_projection else learner.fit(
+            tasks.support, tasks.labels, 5, tasks.base
+        )
+    with pytest.raises(InvalidInput, match="do not go with 4 tasks of 5 classes"):
+        logits_of(learner, tasks, words=words_of(tasks, slice(None), slice(3)))
+    with pytest.raises(InvalidInput, match="the words go with features of 16 dimensions and these have 8"):
+        logits_of(learner, tasks, support=tasks.support[..., :8])
 
 
 @pytest.mark.parametrize("ways", [0, 2.5, torch.tensor([5, 5])])
@@ -281,7 +342,7 @@ def test_bad_ways_are_refused(learner, make_tasks, ways):
 
 def test_bad_queries_are_refused(learner, make_tasks):
     tasks = make_tasks()
-    head = learner.fit(tasks.support, tasks.labels, 5, tasks.base)
+    head = fit(learner, tasks)
     with pytest.raises(InvalidInput, match="query must be"):
         head(tasks.query[0])
     with pytest.raises(InvalidInput, match=r"4 tasks of 16 dimensions; query of shape \(3, 20, 16\)"):
@@ -300,7 +361,7 @@ def test_bad_queries_are_refused(learner, make_tasks):
 def test_a_missing_base_mean_is_told(learner, make_tasks):
     tasks = make_tasks()
     if not (learner.needs_base_mean or learner.needs_base_classes):
-        learner.fit(tasks.support, tasks.labels, 5)
+        fit(learner, replace(tasks, base=None))
         return
     with pytest.raises(InvalidInput, match="pass base=BaseStatistics"):
         learner.fit(tasks.support, tasks.labels, 5)
