@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fewshot.datasets import describe_dataset
 from fewshot.errors import InvalidInput, UnknownName
+from fewshot.learners.tuning import Tuning
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from fewshot.embeddings import EmbeddingTable
-    from fewshot.episodes import EpisodeSampler
+    from fewshot.episodes import EpisodeSampler, SplitSampler
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,13 @@ class Protocol:
     (None: balanced). `unlabelled` are further items a class that semi-supervised learners may use, some of them from
     `distractors` classes that the task does not ask for. `support_domain` and `query_domain` draw the two from
     different domains of a data set that has them; `groups` names a grouping that each task stays within (`alphabet`).
+
+    With a `pool`, an episode is a draw of the support: all classes, `shots` items of each from the pool, and every item
+    of `split` as a query. The pool is another split, a part of a grouping (`part=train`; `split` may be one too), or a
+    share of each class (`2/3`), whose other items are then the queries. `words` names the prompt templates from which
+    learners with words get their text vectors, followed by `+descriptions` where the data set's descriptions of its
+    classes take the place of their names. `tuning` says how settings are chosen: "few" sees at most four (and at most
+    `shots`) further labelled items a class from the pool, "full" all of the pool that is not in the support.
     """
 
     dataset: str
@@ -39,6 +49,17 @@ class Protocol:
     support_domain: str | None = None
     query_domain: str | None = None
     groups: str | None = None
+    pool: str | None = None
+    words: str | None = None
+    tuning: Tuning = "none"
+
+    def __post_init__(self) -> None:
+        if self.pool and self.ways != "all":
+            raise InvalidInput(f"with a pool ({self.pool}) a task has all classes; set ways='all', found {self.ways}")
+        if self.tuning in ("few", "full") and not self.pool:
+            raise InvalidInput(
+                f"tuning {self.tuning!r} takes validation items from a pool; name one, such as pool='2/3'"
+            )
 
     @property
     def task(self) -> str:
@@ -54,18 +75,25 @@ class Protocol:
             words += f", {self.support_domain} → {self.query_domain}"
         if self.groups:
             words += f", within {self.groups}"
+        words += f", pool {self.pool}" if self.pool else ""
+        words += f", words {self.words}" if self.words else ""
+        words += f", tuning {self.tuning}" if self.tuning != "none" else ""
         return words
 
     @property
     def name(self) -> str:
         """A name that is a valid file name and tells every setting apart."""
-        parts = [self.dataset, self.split, f"{self.ways}w{self.shots}s{self.queries}q", f"{self.episodes}e"]
+        queries = "" if self.pool else f"{self.queries}q"
+        parts = [self.dataset, self.split, f"{self.ways}w{self.shots}s{queries}", f"{self.episodes}e"]
         parts += [f"seed{self.seed}"]
         parts += [f"base-{self.base}"] if self.base else []
         parts += [f"dirichlet{self.query_imbalance:g}"] if self.query_imbalance is not None else []
         parts += [f"{self.unlabelled}u{self.distractors}d"] if self.unlabelled else []
         parts += [f"{self.support_domain}-to-{self.query_domain}"] if self._crosses else []
         parts += [f"within-{self.groups}"] if self.groups else []
+        parts += [f"pool-{self.pool}"] if self.pool else []
+        parts += [f"words-{self.words}"] if self.words else []
+        parts += [f"tuning-{self.tuning}"] if self.tuning != "none" else []
         return "_".join(parts)
 
     @property
@@ -89,6 +117,21 @@ class Protocol:
             domains=_grouping(table, "domain") if self._crosses else None,
             support_domain=self.support_domain,
             query_domain=self.query_domain,
+            class_names=table.class_names,
+        )
+
+    def split_sampler(self, table: EmbeddingTable, pool: Tensor) -> SplitSampler:
+        """The sampler of a protocol with a pool, given the table of pool and test items and the pool's mask (N,)."""
+        from fewshot.episodes import SplitSampler
+
+        held: dict[str, int | Literal["rest"]] = {"few": min(self.shots, 4), "full": "rest"}
+        return SplitSampler(
+            table.labels,
+            pool=pool,
+            test=~pool,
+            shots=self.shots,
+            validation=held.get(self.tuning, 0),
+            seed=self.seed,
             class_names=table.class_names,
         )
 

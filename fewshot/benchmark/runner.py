@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fewshot import __version__
+from fewshot.benchmark.pools import pooled_table
 from fewshot.benchmark.protocol import Protocol
 from fewshot.benchmark.provenance import provenance
 from fewshot.benchmark.result import Result, learner_label
 from fewshot.benchmark.store import ResultStore
-from fewshot.datasets import load_dataset
+from fewshot.datasets import Dataset, load_dataset
 from fewshot.embeddings import EmbeddingTable, embed
 from fewshot.errors import FewshotError, InvalidInput
 from fewshot.files import cache_folder
@@ -20,12 +22,14 @@ from fewshot.fingerprint import fingerprint
 from fewshot.learners import BaseStatistics, describe_learner, evaluate
 from fewshot.learners.trained import TrainedLearner
 from fewshot.learners.training import Training, train_learner
+from fewshot.learners.words import Words
 
 if TYPE_CHECKING:
     from fewshot.backbones import Backbone
     from fewshot.episodes import Episodes
     from fewshot.learners import Learner
 
+DRAWS_BYTES = 512 << 20
 Mode = Literal["only-missing", "always", "never"]
 
 
@@ -82,6 +86,11 @@ def _one(bench: _Bench, protocol: Protocol, learner: Learner, store: ResultStore
         return replace(outcome, result=Result.load(path))
     if mode == "never":
         return replace(outcome, reason="not run yet")
+    if learner.needs_words and protocol.words is None:
+        reason = f"{learner.name} classifies by words, and the protocol names no prompts for them"
+        return replace(outcome, reason=reason, applicable=False)
+    if protocol.tuning != "none" and not learner.grid:
+        return replace(outcome, reason=f"{learner.name} has no settings to tune", applicable=False)
     if _needs_base(learner) and protocol.base is None:
         reason = f"{learner.name} learns from base classes, and {protocol.dataset} has none beside {protocol.split}"
         return replace(outcome, reason=reason, applicable=False)
@@ -113,19 +122,29 @@ class _Bench:
         self.facts = backbone.describe()
         self._tables: dict[tuple[str, str], EmbeddingTable] = {}
         self._bases: dict[tuple[str, str], BaseStatistics] = {}
-        self._tasks: tuple[Protocol, Episodes] | None = None
+        self._tasks: tuple[Protocol, EmbeddingTable, Episodes] | None = None
+        self._words: dict[tuple[str, str, str], Words] = {}
 
     def measure(self, protocol: Protocol, learner: Learner, facts: dict[str, Any]) -> Result:
         """Evaluate `learner`, described by `facts`, and put the result together with all that made it."""
-        table = self.table(protocol.dataset, protocol.split)
+        table, episodes = self.tasks(protocol)
         if isinstance(learner, TrainedLearner) and not learner.weights:
             learner = self.trained(learner, protocol)
             facts = {**facts, "training": learner.facts()["training"]}
         base = None
         if _needs_base(learner) and protocol.base:
             base = self.base(protocol.dataset, protocol.base)
-        episodes = self.tasks(protocol, table)
-        found = evaluate(learner, table, episodes, base=base, device=self.backbone.device).to_json()
+        words = self.words(protocol, table) if learner.needs_words else None
+        found = evaluate(
+            learner,
+            table,
+            episodes,
+            base=base,
+            device=self.backbone.device,
+            chunk=_draws_at_once(table, episodes) if protocol.pool else "auto",
+            words=words,
+            tuning=protocol.tuning,
+        ).to_json()
         del found["learner"]  # told once, and without the place of its weights, by `facts`
         return Result(
             protocol=protocol,
@@ -146,7 +165,7 @@ class _Bench:
     def table(self, dataset: str, split: str) -> EmbeddingTable:
         key = dataset, split
         if key not in self._tables:
-            images = load_dataset(dataset, split=split)
+            images = _dataset(dataset, split)
             self._tables[key] = embed(self.backbone, images, progress=self.progress).to(self.backbone.device)
         return self._tables[key]
 
@@ -166,7 +185,40 @@ class _Bench:
             train_learner(learner, table, weights, training, progress=self.progress)
         return replace(learner, weights=str(weights))
 
-    def tasks(self, protocol: Protocol, table: EmbeddingTable) -> Episodes:
+    def tasks(self, protocol: Protocol) -> tuple[EmbeddingTable, Episodes]:
+        """The table that a protocol draws from, and what it draws."""
         if self._tasks is None or self._tasks[0] != protocol:
-            self._tasks = protocol, protocol.sampler(table).sample(protocol.episodes)
-        return self._tasks[1]
+            if protocol.pool:
+                table, pool = pooled_table(protocol.split, protocol.pool, partial(self.table, protocol.dataset))
+                self._tasks = protocol, table, protocol.split_sampler(table, pool).sample(protocol.episodes)
+            else:
+                table = self.table(protocol.dataset, protocol.split)
+                self._tasks = protocol, table, protocol.sampler(table).sample(protocol.episodes)
+        return self._tasks[1:]
+
+    def words(self, protocol: Protocol, table: EmbeddingTable) -> Words:
+        """Text vectors of the classes of `table`, made of the prompts that the protocol names."""
+        from fewshot.zeroshot.text_classifier import build_words
+
+        key = protocol.dataset, protocol.split, str(protocol.words)
+        if key not in self._words:
+            templates, _, described = key[2].partition("+")
+            descriptions = None
+            if described:
+                descriptions = _dataset(protocol.dataset, protocol.split).class_descriptions
+            self._words[key] = build_words(
+                self.backbone, table.class_names, templates, descriptions=descriptions, progress=self.progress
+            )
+        return self._words[key]
+
+
+def _dataset(name: str, split: str) -> Dataset:
+    """A split by name, or as `grouping=part` of the whole."""
+    grouping, equals, part = split.partition("=")
+    return load_dataset(name).select(where={grouping: part}) if equals else load_dataset(name, split=split)
+
+
+def _draws_at_once(table: EmbeddingTable, episodes: Episodes) -> int:
+    """Draws are few and large: as many at a time as fit, so that what trains does so for all of them together."""
+    items = episodes.support.shape[1] + episodes.query.shape[1]
+    return max(1, min(len(episodes), DRAWS_BYTES // (4 * items * table.dim)))

@@ -3,5 +3,6 @@
 from fewshot.episodes.episode_sampler import EpisodeSampler
 from fewshot.episodes.episodes import Episodes
 from fewshot.episodes.meta_dataset import MetaDatasetSampler
+from fewshot.episodes.split_sampler import SplitSampler
 
-__all__ = ["EpisodeSampler", "Episodes", "MetaDatasetSampler"]
+__all__ = ["EpisodeSampler", "Episodes", "MetaDatasetSampler", "SplitSampler"]

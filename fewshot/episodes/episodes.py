@@ -36,6 +36,7 @@ class Episodes:
     classes (T, W): the table's label of each class within the task.
     unlabelled (T, U), unlabelled_labels (T, U), or None: further items whose labels a learner must not see; the label
     is -2 for an item of a distractor class.
+    validation (T, V), validation_labels (T, V), or None: further labelled items, for choosing settings only.
     settings: how they were drawn (sampler, its arguments, seed, start, fingerprint of the labels); slicing keeps it.
     """
 
@@ -46,11 +47,14 @@ class Episodes:
     classes: Tensor
     unlabelled: Tensor | None = None
     unlabelled_labels: Tensor | None = None
+    validation: Tensor | None = None
+    validation_labels: Tensor | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if (self.unlabelled is None) != (self.unlabelled_labels is None):
-            raise InvalidInput("unlabelled and unlabelled_labels must be given together; found only one of them")
+        for name in ("unlabelled", "validation"):
+            if (getattr(self, name) is None) != (getattr(self, f"{name}_labels") is None):
+                raise InvalidInput(f"{name} and {name}_labels must be given together; found only one of them")
         for name, tensor in self._tensors().items():
             if tensor.dtype != torch.int64 or tensor.ndim != 2 or len(tensor) != len(self.support):
                 raise InvalidInput(
@@ -174,7 +178,8 @@ class Episodes:
 
     def _parts(self) -> list[tuple[str, Tensor, Tensor]]:
         tensors = self._tensors()
-        return [(p, tensors[p], tensors[f"{p}_labels"]) for p in ("support", "query", "unlabelled") if p in tensors]
+        parts = ("support", "query", "unlabelled", "validation")
+        return [(part, tensors[part], tensors[f"{part}_labels"]) for part in parts if part in tensors]
 
     def _refuse(self, wrong: Tensor, reason: str) -> None:
         tasks = wrong.any(1).nonzero()

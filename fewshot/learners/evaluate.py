@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fewshot.errors import FingerprintMismatch, InvalidInput
 from fewshot.learners.base_statistics import BaseStatistics
 from fewshot.learners.evaluation import Evaluation
-from fewshot.learners.learner import Learner
+from fewshot.learners.learner import Head, Learner
 from fewshot.learners.memory import free_memory, hold_freed_memory
 from fewshot.learners.probabilities import class_softmax
+from fewshot.learners.tuning import Tuning, check_tuning, fit_tuned
 from fewshot.learners.words import Words
 from fewshot.metrics import ClassCounts, ReliabilityBins, accuracy_of_predictions, top_k_accuracy
 
@@ -36,6 +38,7 @@ def evaluate(
     chunk: int | Literal["auto"] = "auto",
     top_k: Sequence[int] = (5,),
     words: Words | None = None,
+    tuning: Tuning = "none",
 ) -> Evaluation:
     """How well `learner` does on `episodes` drawn from `table`: accuracy with its interval, and what goes with it.
 
@@ -45,12 +48,15 @@ def evaluate(
     gathered and scored, the table's own by default. chunk: tasks at a time; "auto" gathers 16 MB at once on a CPU and
     512 MB on a GPU, less where less than sixteen times as much is free. Beside these, at most 64 MB of logits are held,
     however many tasks there are. top_k: further accuracies, kept where tasks have more classes than k. words: text
-    vectors of the classes of the table, in its order, for learners that need them.
+    vectors of the classes of the table, in its order, for learners that need them. tuning: how the settings in the
+    learner's `grid` are chosen: "none", as they are; "few" and "full", on the validation items of each task, however
+    many were drawn; "ensemble", the mean of the probabilities of all.
 
     Raises `InvalidInput` for episodes of another table, or whatever `Learner.fit` refuses, and `FingerprintMismatch`
     for a `base` or `words` of another backbone.
     """
     _check(table, episodes, base, chunk, words)
+    check_tuning(tuning, learner, episodes.validation)
     learner.check_backbone(table.backbone)
     hold_freed_memory()
     start = perf_counter()
@@ -60,10 +66,13 @@ def evaluate(
     block = max(size, LOGITS_BYTES // (4 * max(1, episodes.query.shape[1] * episodes.ways)))
     counts, bins = ClassCounts(len(table.class_names)), ReliabilityBins()
     accuracies: list[Tensor] = []
+    chosen: list[dict[str, Any]] = []
     top: dict[int, list[Tensor]] = {k: [] for k in top_k if k < episodes.ways}
     for first in range(0, len(episodes), block):
         part = episodes[first : first + block]
-        logits, labels = _logits(learner, features, part, base, size, words), part.query_labels
+        logits, settings = _logits(learner, features, part, base, size, words, tuning)
+        labels = part.query_labels
+        chosen += settings
         predictions = logits.argmax(2)
         accuracies.append(accuracy_of_predictions(predictions, labels))
         counts.update(predictions, labels, part.classes)
@@ -78,7 +87,8 @@ def evaluate(
         class_names=table.class_names,
         calibration=bins,
         seconds=perf_counter() - start,
-        settings={"episodes": episodes.settings, "device": str(features.device), "chunk": size},
+        settings={"episodes": episodes.settings, "device": str(features.device), "chunk": size}
+        | ({} if tuning == "none" else {"tuning": tuning, "chosen": chosen}),
     )
 
 
@@ -90,8 +100,10 @@ def _logits(
     base: BaseStatistics | None,
     chunk: int,
     words: Words | None,
-) -> Tensor:
-    """Logits (T, Q, W) of all queries, gathered and scored `chunk` tasks at a time."""
+    tuning: Tuning,
+) -> tuple[Tensor, list[dict[str, Any]]]:
+    """Logits (T, Q, W) of all queries, gathered and scored `chunk` tasks at a time, and the settings chosen."""
+    chosen: list[dict[str, Any]] = []
     logits = features.new_full((*episodes.query.shape, episodes.ways), -torch.inf, dtype=torch.float32)
     # kept from chunk to chunk, since fresh memory costs more than the gathering
     support_room = features.new_empty(chunk * episodes.support.shape[1], features.shape[1])
@@ -106,10 +118,28 @@ def _logits(
         if learner.uses_unlabelled and part.unlabelled is not None:
             items = _used(part.unlabelled)
             extra |= {"unlabelled": features[items.clamp(min=0)], "unlabelled_mask": items >= 0}
-        head = learner.fit(_gather(features, support, support_room), labels, ways, base, **extra)
+        items = _gather(features, support, support_room)
+        fit = partial(_fit, items, labels, ways, base, extra)
+        if tuning == "none":
+            head: nn.Module = fit(learner)
+        else:
+            head = fit_tuned(tuning, learner, fit, *_validation(features, part))
+            chosen += head.settings()
         found = head(_gather(features, query, query_room), query >= 0)
         logits[first : first + chunk, : query.shape[1], : found.shape[2]] = found
-    return logits
+    return logits, chosen
+
+
+def _fit(
+    support: Tensor, labels: Tensor, ways: Tensor, base: BaseStatistics | None, extra: dict[str, Any], learner: Learner
+) -> Head:
+    return learner.fit(support, labels, ways, base, **extra)
+
+
+def _validation(features: Tensor, episodes: Episodes) -> tuple[Tensor | None, Tensor | None]:
+    if episodes.validation is None:
+        return None, None
+    return features[episodes.validation.clamp(min=0)], episodes.validation_labels
 
 
 def _used(items: Tensor) -> Tensor:

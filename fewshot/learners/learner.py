@@ -41,7 +41,8 @@ class Learner(ABC):
     `needs_words`: needs text vectors of the classes;
     `needs_encoder`: trains prompts, so that the words must carry the text tower that made them;
     `needs_projection`: takes features from before the image tower's last projection, which the words must carry;
-    `needs_support`: needs a labelled item of every class (false for learners that can do with words alone).
+    `needs_support`: needs a labelled item of every class (false for learners that can do with words alone);
+    `grid`: the settings, and for each the values, that tuning may try.
     """
 
     name: ClassVar[str] = "unregistered"
@@ -56,6 +57,7 @@ class Learner(ABC):
     needs_encoder: ClassVar[bool] = False
     needs_projection: ClassVar[bool] = False
     needs_support: ClassVar[bool] = True
+    grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
     def __post_init__(self) -> None:
         check_settings(self)

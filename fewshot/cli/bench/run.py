@@ -42,6 +42,15 @@ def _many(name: str, default: list[Any] | None = None, **more: Any) -> Any:
 @click.option("--support-domain", help="Draw the support from this domain.")
 @click.option("--query-domain", help="Draw the queries from this domain.")
 @click.option("--within", "groups", help="Keep each task within one group, such as alphabet.")
+@click.option("--pool", help="Draw supports from this split, part (part=train) or share of each class (2/3).")
+@click.option("--words", help="Prompt templates for learners with words, such as simple or name+descriptions.")
+@click.option(
+    "--tuning",
+    type=click.Choice(["none", "few", "full", "ensemble"]),
+    default="none",
+    show_default=True,
+    help="How learners choose their settings.",
+)
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
 @click.option("--precision", default="auto", show_default=True, help="float32, bfloat16, float16 or auto.")
 @click.option(
@@ -77,6 +86,8 @@ def run(
     Example:
       fewshot bench run --dataset cifar-fs --dataset caltech101 --learners all
       fewshot bench run --dataset openmoji --support-domain color --query-domain line --queries 1 --shots 1
+      fewshot bench run --dataset caltech101 --backbone bridge:lite0-minilm --learners gda --ways all --pool 2/3 \\
+        --words simple --episodes 10
     """
     from fewshot.backbones import create_backbone
     from fewshot.benchmark import ResultStore
