@@ -12,6 +12,7 @@ from fewshot.errors import FewshotWarning, InvalidInput, SplitError, UnknownName
 EMBEDDED = {"digits", "glyphs", "glyphs-small", "openmoji", "openmoji-small"}
 LOCAL = {"omniglot", "cifar-fs", "fc100", "caltech101", "grocery-store", "mnist-usps"}
 DOWNLOADS = {"flowers-102", "oxford-pets", "fgvc-aircraft", "dtd", "eurosat", "food-101", "stanford-cars", "sun397"}
+FOLDERS = {"imagenet", "ucf101-midframes"}
 
 
 @pytest.fixture
@@ -22,12 +23,12 @@ def register(monkeypatch):
 
 
 def test_names():
-    assert set(list_datasets()) == EMBEDDED | LOCAL | DOWNLOADS
+    assert set(list_datasets()) == EMBEDDED | LOCAL | DOWNLOADS | FOLDERS
     assert list_datasets("cifar*") == ["cifar-fs"]
     assert fewshot.list_datasets is list_datasets
 
 
-@pytest.mark.parametrize("name", sorted(EMBEDDED | LOCAL | DOWNLOADS))
+@pytest.mark.parametrize("name", sorted(EMBEDDED | LOCAL | DOWNLOADS | FOLDERS))
 def test_facts_are_told_without_loading(name):
     facts = json.loads(json.dumps(describe_dataset(name)))
     assert facts["name"] == name

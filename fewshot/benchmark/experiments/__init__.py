@@ -1,5 +1,6 @@
 """Papers' numbers beside ours: one JSON file an experiment, read by `load_experiment`, run by `reproduce`."""
 
+from fewshot.benchmark.experiments.adaptation import Adaptation, Adapted, AdaptedOurs
 from fewshot.benchmark.experiments.catalogue import list_experiments, load_experiment, read_experiment, record
 from fewshot.benchmark.experiments.experiment import Data, Evaluation, Experiment, Paper, Part
 from fewshot.benchmark.experiments.measured import Measured, Ours
@@ -7,6 +8,9 @@ from fewshot.benchmark.experiments.page import curves_figure, experiment_rows, e
 from fewshot.benchmark.experiments.reproduction import reproduce, shortened
 
 __all__ = [
+    "Adaptation",
+    "Adapted",
+    "AdaptedOurs",
     "Data",
     "Evaluation",
     "Experiment",

@@ -9,8 +9,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from fewshot.benchmark.experiments.adaptation import Adaptation, Adapted, AdaptedOurs
 from fewshot.benchmark.experiments.experiment import Data, Evaluation, Experiment, Paper, Part
 from fewshot.benchmark.experiments.measured import Ours
+from fewshot.benchmark.protocol import Protocol
 from fewshot.errors import InvalidInput, UnknownName, UnreadableFile
 from fewshot.files import read_json, whole_file
 from fewshot.learners.meta.training.meta_training import MetaTraining
@@ -25,14 +27,14 @@ def list_experiments(pattern: str = "*") -> list[str]:
     return [name for name in ids if fnmatch(name, pattern)]
 
 
-def load_experiment(name: str) -> Experiment:
+def load_experiment(name: str) -> Experiment | Adaptation:
     """The experiment of that id; raises `UnknownName` with the nearest ones, and what `read_experiment` raises."""
     if name not in list_experiments():
         raise UnknownName("experiment", name, list_experiments())
     return read_experiment(_file(name), name)
 
 
-def read_experiment(path: Path, name: str) -> Experiment:
+def read_experiment(path: Path, name: str) -> Experiment | Adaptation:
     """The experiment in a file; raises `UnreadableFile` that says what is wrong with which file."""
     try:
         return _experiment(name, read_json(path))
@@ -40,7 +42,7 @@ def read_experiment(path: Path, name: str) -> Experiment:
         raise UnreadableFile(f"{path} is no valid experiment: {error}") from error
 
 
-def record(name: str, ours: Ours) -> Path:
+def record(name: str, ours: Ours | AdaptedOurs) -> Path:
     """Write what came out into the file of an experiment, for maintainers, and return its path."""
     path = _file(name)
     content = read_json(path) | {"ours": ours.to_json()}
@@ -60,7 +62,25 @@ def _file(name: str) -> Path:
     return FOLDER / f"{name}.json"
 
 
-def _experiment(name: str, content: dict[str, Any]) -> Experiment:
+def _experiment(name: str, content: dict[str, Any]) -> Experiment | Adaptation:
+    return _trained(name, content) if "training" in content else _adaptation(name, content)
+
+
+def _adaptation(name: str, content: dict[str, Any]) -> Adaptation:
+    ours = content.get("ours")
+    return Adaptation(
+        name,
+        **content
+        | {
+            "paper": Paper(**content["paper"]),
+            "data": tuple(Protocol.from_json({"ways": "all", **part}) for part in content["data"]),
+            "evaluations": tuple(Adapted(**evaluation) for evaluation in content["evaluations"]),
+            "ours": AdaptedOurs.from_json(ours) if ours else None,
+        },
+    )
+
+
+def _trained(name: str, content: dict[str, Any]) -> Experiment:
     data, ours = dict(content["data"]), content.get("ours")
     parts = {part: Part(**data[part]) if data[part] else None for part in ("train", "validation", "test")}
     return Experiment(

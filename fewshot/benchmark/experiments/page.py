@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fewshot.benchmark.experiments.adaptation import Adaptation, Adapted, AdaptedOurs
 from fewshot.benchmark.experiments.experiment import Evaluation, Experiment
 from fewshot.benchmark.experiments.measured import Measured, Ours
 
@@ -12,12 +13,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def experiment_rows(experiments: Iterable[Experiment]) -> list[dict[str, Any]]:
+def experiment_rows(experiments: Iterable[Experiment | Adaptation]) -> list[dict[str, Any]]:
     """One row an evaluation; what is not known is None, accuracies are per cent with 95 % intervals."""
     return [_row(each, number) for each in experiments for number in range(len(each.evaluations))]
 
 
-def experiments_markdown(experiments: Sequence[Experiment]) -> str:
+def experiments_markdown(experiments: Sequence[Experiment | Adaptation]) -> str:
     """A table of all evaluations, then for each experiment how it was made and what was found."""
     heads = ["experiment", "task", "published", "goal", "ours", "reached"]
     lines = [f"| {' | '.join(heads)} |", "|---|---|---:|---:|---:|---|"]
@@ -26,16 +27,16 @@ def experiments_markdown(experiments: Sequence[Experiment]) -> str:
         shown = {**row, "experiment": "" if row["experiment"] == before else f"[{row['experiment']}](#{_anchor(row)})"}
         before = row["experiment"]
         lines.append("| " + " | ".join(_cell(shown[head]) for head in heads) + " |")
-    if any(each.ours for each in experiments):
+    if any(each.ours for each in experiments if isinstance(each, Experiment)):
         lines += ["", "![Accuracy over training steps](experiments.png)"]
     return "\n".join([*lines, "", *("\n".join(_section(each)) for each in experiments)])
 
 
-def curves_figure(experiments: Sequence[Experiment], columns: int = 3) -> Figure | None:
+def curves_figure(experiments: Sequence[Experiment | Adaptation], columns: int = 3) -> Figure | None:
     """Accuracy over training steps, a panel for each experiment that has been recorded; None where none has."""
     from matplotlib.figure import Figure
 
-    recorded = [(each.id, each.ours) for each in experiments if each.ours]
+    recorded = [(each.id, each.ours) for each in experiments if isinstance(each, Experiment) and each.ours]
     if not recorded:
         return None
     rows = -(-len(recorded) // columns)
@@ -55,12 +56,18 @@ def curves_figure(experiments: Sequence[Experiment], columns: int = 3) -> Figure
     return figure
 
 
-def _row(experiment: Experiment, number: int) -> dict[str, Any]:
-    evaluation = experiment.evaluations[number]
+def _row(experiment: Experiment | Adaptation, number: int) -> dict[str, Any]:
+    evaluation: Evaluation | Adapted
+    if isinstance(experiment, Adaptation):
+        evaluation = experiment.evaluations[number]
+        task = experiment.task(evaluation)
+    else:
+        evaluation = experiment.evaluations[number]
+        task = evaluation.task
     measured = experiment.ours.results[number] if experiment.ours else None
     return {
         "experiment": experiment.id,
-        "task": evaluation.task,
+        "task": task,
         "published": _with_interval(evaluation.published, evaluation.published_ci95, ""),
         "goal": None if evaluation.goal is None else f"{evaluation.goal:g}",
         "ours": _with_interval(measured.percent, measured.ci95, ".2f") if measured else None,
@@ -69,35 +76,49 @@ def _row(experiment: Experiment, number: int) -> dict[str, Any]:
     }
 
 
-def _reached(evaluation: Evaluation, measured: Measured | None) -> str | None:
+def _reached(evaluation: Evaluation | Adapted, measured: Measured | None) -> str | None:
     if measured is None or evaluation.goal is None:
         return None
     return "yes" if measured.percent >= evaluation.goal else "no"
 
 
-def _section(experiment: Experiment) -> list[str]:
+def _section(experiment: Experiment | Adaptation) -> list[str]:
     """Heading, paper, how it was made, and what was found."""
-    paper, data = experiment.paper, experiment.data
+    paper = experiment.paper
     arxiv = f" ([arXiv:{paper.arxiv}](https://arxiv.org/abs/{paper.arxiv}))" if paper.arxiv else ""
-    start = "pretrained" if experiment.pretrained else "from random weights"
-    validation = f"validated on {data.validation}" if data.validation else "no validation, the last model is tested"
-    lines = [f"### {experiment.id}", "", f"{paper.citation}{arxiv}.", ""]
-    lines += [f"{_learner(experiment)} on `{experiment.backbone}`, {start}; trained on {data.train}, {validation}, "
-              f"tested on {data.test}."]  # fmt: skip
-    lines += [text for text in (data.note, experiment.note) if text]
-    made = [_made(experiment.ours) if experiment.ours else "Not run yet."]
+    lines = [f"### {experiment.id}", "", f"{paper.citation}{arxiv}.", "", *_how(experiment)]
+    made = [_made(experiment.ours) if experiment.ours else f"Not run yet: `fewshot bench reproduce {experiment.id}`."]
     found = [f"Finding: {experiment.finding}"] if experiment.finding else []
     return [*lines, *(line for text in made + found for line in ("", text)), ""]
 
 
-def _learner(experiment: Experiment) -> str:
+def _how(experiment: Experiment | Adaptation) -> list[str]:
+    """Learner, backbone and data, and the notes on them."""
+    if isinstance(experiment, Adaptation):
+        lines = [f"{_learner(experiment)} on `{experiment.backbone}`; {experiment.where}."]
+        return lines + ([experiment.note] if experiment.note else [])
+    data = experiment.data
+    start = "pretrained" if experiment.pretrained else "from random weights"
+    validation = f"validated on {data.validation}" if data.validation else "no validation, the last model is tested"
+    lines = [f"{_learner(experiment)} on `{experiment.backbone}`, {start}; trained on {data.train}, {validation}, "
+             f"tested on {data.test}."]  # fmt: skip
+    return lines + [text for text in (data.note, experiment.note) if text]
+
+
+def _learner(experiment: Experiment | Adaptation) -> str:
     settings = ", ".join(f"{name}={value}" for name, value in experiment.settings.items())
     return f"`{experiment.method}`" + (f" with {settings}" if settings else "")
 
 
-def _made(ours: Ours) -> str:
+def _made(ours: Ours | AdaptedOurs) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in ours.provenance["packages"].items())
     tasks = ", ".join(dict.fromkeys(f"{result.tasks:,} tasks (seed {result.seed})" for result in ours.results))
+    if isinstance(ours, AdaptedOurs):
+        draws = ours.results[0]
+        return (
+            f"Ours: {draws.tasks} draws (seed {draws.seed}) in {ours.hours:.2f} hours on "
+            f"{ours.provenance['hardware']}; {packages}; {ours.provenance['date']}."
+        )
     return (
         f"Ours: {ours.hours:.2f} hours of training on {ours.provenance['hardware']}, {ours.steps:,} steps with seed "
         f"{ours.seed}, of which the model of step {ours.best_step:,} was tested on {tasks}; {packages}; "

@@ -1,26 +1,32 @@
-"""`reproduce`: train as an experiment says, evaluate, and keep what came out."""
+"""`reproduce`: train or adapt as an experiment says, evaluate, and keep what came out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import torch
 
+from fewshot.backbones import create_backbone
+from fewshot.benchmark.experiments.adaptation import Adaptation, AdaptedOurs, mean_over_sets
 from fewshot.benchmark.experiments.catalogue import experiment_json, load_experiment
 from fewshot.benchmark.experiments.experiment import Evaluation, Experiment
 from fewshot.benchmark.experiments.measured import Measured, Ours, thinned
 from fewshot.benchmark.provenance import provenance
+from fewshot.benchmark.runner import run
+from fewshot.benchmark.store import ResultStore
 from fewshot.datasets.collection.omniglot_runs import one_shot_runs
 from fewshot.episodes import Episodes
+from fewshot.errors import FewshotError, InvalidInput
 from fewshot.files import whole_file
 from fewshot.learners.meta import Tasks
 from fewshot.learners.meta.training.checkpoint import read_record
 from fewshot.learners.meta.training.image_bank import DecodedImages, ImageBank, open_images
 from fewshot.learners.meta.training.meta_model import MetaModel
 from fewshot.learners.meta.training.trainer import meta_train
-from fewshot.metrics import Interval
+from fewshot.metrics import Interval, accuracy_interval
 
 if TYPE_CHECKING:
     from fewshot.datasets import Dataset
@@ -33,14 +39,47 @@ def reproduce(
     tasks: int | None = None,
     device: str | torch.device = "auto",
     progress: bool = True,
-) -> Ours:
-    """Train the experiment of that id in the folder `out`, evaluate it, and write `out/result.json`.
+) -> Ours | AdaptedOurs:
+    """Run the experiment of that id in the folder `out`, and write `out/result.json`.
 
-    A stopped training goes on from its last checkpoint; one that has ended is only evaluated. steps, tasks: for a quick
-    look, at most so many steps of training and tasks an evaluation.
-    Raises what `load_experiment`, `load_dataset` and `meta_train` raise.
+    A stopped training goes on from its last checkpoint, and one that has ended is only evaluated; an adaptation keeps
+    the result of each data set and number of shots. steps, tasks: for a quick look, at most so many steps of training,
+    and tasks (or draws of the support) an evaluation.
+    Raises what `load_experiment`, `load_dataset`, `create_backbone` and `meta_train` raise.
     """
     experiment, out = shortened(load_experiment(name), steps, tasks), Path(out)
+    ours: Ours | AdaptedOurs
+    if isinstance(experiment, Adaptation):
+        ours = adapt(experiment, out, device, progress)
+    else:
+        ours = _train(experiment, out, device, progress)
+    with whole_file(out / "result.json") as beside:
+        beside.write_text(experiment_json({"experiment": name, "ours": ours.to_json()}), encoding="utf-8")
+    return ours
+
+
+def adapt(experiment: Adaptation, out: Path, device: str | torch.device, progress: bool) -> AdaptedOurs:
+    """Evaluate the learner on every data set and number of shots; results are kept in `out/results`.
+
+    Raises `FewshotError` naming the first data set that could not be done.
+    """
+    start = perf_counter()
+    backbone, learner = create_backbone(experiment.backbone, device), experiment.learner()
+    store, results = ResultStore(out / "results"), []
+    for evaluation in experiment.evaluations:
+        outcomes = run(experiment.protocols(evaluation), [backbone], [learner], store, progress=progress)
+        failed = next((outcome for outcome in outcomes if outcome.result is None), None)
+        if failed:
+            raise FewshotError(f"{failed.protocol.dataset}, {experiment.task(evaluation)}: {failed.reason}")
+        draws = mean_over_sets([each.result.per_episode.tolist() for each in outcomes if each.result])
+        found = accuracy_interval(torch.tensor(draws))
+        seed = experiment.data[0].seed
+        results.append(Measured(round(100 * found.mean, 3), round(100 * found.half_width, 3), found.count, seed))
+    hours = round((perf_counter() - start) / 3600, 4)
+    return AdaptedOurs(tuple(results), hours, provenance(backbone.device))
+
+
+def _train(experiment: Experiment, out: Path, device: str | torch.device, progress: bool) -> Ours:
     data = experiment.data
     model = meta_train(
         experiment.learner(),
@@ -56,7 +95,7 @@ def reproduce(
     test = data.test.load()
     results = tuple(_measured(out, each, test, model.device, progress) for each in experiment.evaluations)
     standing, _ = read_record(out / "last.safetensors")
-    ours = Ours(
+    return Ours(
         results,
         standing.step,
         standing.best_step,
@@ -65,13 +104,20 @@ def reproduce(
         thinned(standing.history),
         provenance(model.device),
     )
-    with whole_file(out / "result.json") as beside:
-        beside.write_text(experiment_json({"experiment": name, "ours": ours.to_json()}), encoding="utf-8")
-    return ours
 
 
-def shortened(experiment: Experiment, steps: int | None = None, tasks: int | None = None) -> Experiment:
-    """The experiment with at most so many steps of training, and so many tasks a validation and evaluation."""
+def shortened(
+    experiment: Experiment | Adaptation, steps: int | None = None, tasks: int | None = None
+) -> Experiment | Adaptation:
+    """The experiment with at most so many steps of training, and so many tasks a validation and evaluation.
+
+    Raises `InvalidInput` where steps are limited and nothing is trained.
+    """
+    if isinstance(experiment, Adaptation):
+        if steps is not None:
+            raise InvalidInput(f"{experiment.id} trains no network; leave out the number of steps")
+        drawn = [replace(part, episodes=min(tasks or part.episodes, part.episodes)) for part in experiment.data]
+        return replace(experiment, data=tuple(drawn), ours=None)
     training, evaluations = experiment.training, experiment.evaluations
     if steps is not None:
         training = replace(

@@ -11,7 +11,7 @@ from fewshot.cli.output import json_option, print_json, print_rows, told_warning
 from fewshot.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from fewshot.benchmark.experiments import Experiment
+    from fewshot.benchmark.experiments import Adaptation, Experiment
 
 
 @click.command()
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     help="The folder of checkpoints, log and result; by default experiments/EXPERIMENT.",
 )
 @click.option("--steps", type=click.IntRange(1), help="For a quick look: at most so many training steps.")
-@click.option("--tasks", type=click.IntRange(2), help="For a quick look: at most so many tasks an evaluation.")
+@click.option(
+    "--tasks", type=click.IntRange(2), help="For a quick look: at most so many tasks (or draws) an evaluation."
+)
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
 @click.option("--record", is_flag=True, help="For maintainers: write the result into the experiment's file.")
 @json_option
@@ -50,6 +52,7 @@ def reproduce(
       fewshot bench reproduce protonet/snell2017_omniglot --steps 100 --tasks 50
     """
     from dataclasses import replace
+    from typing import Any, cast
 
     from fewshot.benchmark import experiments
 
@@ -66,12 +69,12 @@ def reproduce(
         ours = experiments.reproduce(
             experiment, out or _folder(experiment, steps, tasks), steps, tasks, device, progress=not as_json
         )
-    _show([replace(chosen, ours=ours)], as_json)
+    _show([replace(cast(Any, chosen), ours=ours)], as_json)
     if record:
         click.echo(f"recorded in {experiments.record(experiment, ours)}", err=True)
 
 
-def _show(found: list[Experiment], as_json: bool) -> None:
+def _show(found: list[Experiment | Adaptation], as_json: bool) -> None:
     from fewshot.benchmark.experiments import experiment_rows
 
     rows = experiment_rows(found)

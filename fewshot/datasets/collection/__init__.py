@@ -6,11 +6,13 @@ from fewshot.datasets.collection import (
     digits,
     glyphs,
     grocery_store,
+    imagenet,
     mnist_usps,
     omniglot,
     openmoji,
     small,
     torchvision_sets,
+    ucf101,
 )
 
 __all__ = [
@@ -19,9 +21,11 @@ __all__ = [
     "digits",
     "glyphs",
     "grocery_store",
+    "imagenet",
     "mnist_usps",
     "omniglot",
     "openmoji",
     "small",
     "torchvision_sets",
+    "ucf101",
 ]

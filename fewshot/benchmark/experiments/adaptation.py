@@ -1,0 +1,120 @@
+"""An experiment without training of the network: a learner with words on frozen features, averaged over data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any
+
+from fewshot.backbones import list_backbones
+from fewshot.benchmark.experiments.experiment import Paper
+from fewshot.benchmark.experiments.measured import Measured, check_percent
+from fewshot.benchmark.protocol import Protocol
+from fewshot.episodes.checks import whole_number
+from fewshot.errors import InvalidInput, UnknownName
+from fewshot.learners import Learner, create_learner
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """The accuracy that the paper has for `shots` images a class: on one data set, or (None) the mean over all.
+
+    published: per cent, published_ci95: half the width of its interval, both None where the paper has none; goal: per
+    cent, what is to be reached here, None for no goal.
+    """
+
+    shots: int
+    dataset: str | None = None
+    published: float | None = None
+    published_ci95: float | None = None
+    goal: float | None = None
+
+    def __post_init__(self) -> None:
+        whole_number("shots", self.shots, 1)
+        for name in ("published", "published_ci95", "goal"):
+            check_percent(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class AdaptedOurs:
+    """What came out: `results`, one for each evaluation, the hours all took, and what they were made with."""
+
+    results: tuple[Measured, ...]
+    hours: float
+    provenance: Mapping[str, Any]
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> AdaptedOurs:
+        """Read what `to_json` gave; raises `TypeError` for missing or unknown entries."""
+        return cls(**{**content, "results": tuple(Measured(**result) for result in content.get("results", ()))})
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {**vars(self), "results": [vars(result) for result in self.results]}
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """A learner on a frozen backbone, by support draws that are all tested on the same images.
+
+    method, settings: the learner and its settings; data: a protocol for each data set, whose shots are those of each
+    evaluation. `id`, `paper`, `note`, `ours` and `finding` as in `Experiment`. Raises `InvalidInput` or `UnknownName`
+    for names, settings or results that cannot be.
+    """
+
+    id: str
+    paper: Paper
+    method: str
+    settings: Mapping[str, Any]
+    backbone: str
+    data: tuple[Protocol, ...]
+    evaluations: tuple[Adapted, ...]
+    note: str = ""
+    ours: AdaptedOurs | None = None
+    finding: str = ""
+
+    def __post_init__(self) -> None:
+        self.learner()
+        architecture = self.backbone.partition("/")[0]
+        if architecture not in list_backbones(architecture):
+            raise UnknownName("backbone", self.backbone, list_backbones())
+        if not self.data or not self.evaluations:
+            raise InvalidInput("an experiment needs a data set and an evaluation; found none")
+        for protocol in self.data:
+            if not protocol.pool or protocol.episodes < 2:
+                raise InvalidInput(f"{protocol.dataset}: supports are drawn twice or more from a pool; name one")
+        for evaluation in self.evaluations:
+            self.protocols(evaluation)
+        if self.ours is not None and len(self.ours.results) != len(self.evaluations):
+            raise InvalidInput(
+                f"ours must have a result for each of the {len(self.evaluations)} evaluations, "
+                f"found {len(self.ours.results)}"
+            )
+
+    def learner(self) -> Learner:
+        """The learner with its settings."""
+        return create_learner(self.method, **self.settings)
+
+    def protocols(self, evaluation: Adapted) -> list[Protocol]:
+        """What is to be run for one evaluation: a protocol for each data set that it is about."""
+        asked = [each for each in self.data if evaluation.dataset in (None, each.dataset)]
+        if not asked:
+            raise UnknownName("data set of this experiment", str(evaluation.dataset), [p.dataset for p in self.data])
+        return [replace(protocol, shots=evaluation.shots) for protocol in asked]
+
+    def task(self, evaluation: Adapted) -> str:
+        """In words: `16 shots, mean of 11 data sets`."""
+        shots = "1 shot" if evaluation.shots == 1 else f"{evaluation.shots} shots"
+        return f"{shots}, {evaluation.dataset or f'mean of {len(self.data)} data sets'}"
+
+    @property
+    def where(self) -> str:
+        """The data sets, pools and words in one sentence."""
+        told = [f"{each.dataset} ({each.split} from {each.pool}, words {each.words})" for each in self.data]
+        return f"{self.data[0].episodes} draws, tuning {self.data[0].tuning}; " + ", ".join(told)
+
+
+def mean_over_sets(per_set: list[list[float]]) -> list[float]:
+    """The mean over data sets of each draw, from the accuracies of the draws of each data set."""
+    return [fmean(draw) for draw in zip(*per_set, strict=True)]
