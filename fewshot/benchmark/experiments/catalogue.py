@@ -63,7 +63,7 @@ def _file(name: str) -> Path:
 
 
 def _experiment(name: str, content: dict[str, Any]) -> Experiment | Adaptation:
-    return _trained(name, content) if "training" in content else _adaptation(name, content)
+    return _adaptation(name, content) if isinstance(content["data"], list) else _trained(name, content)
 
 
 def _adaptation(name: str, content: dict[str, Any]) -> Adaptation:

@@ -1,4 +1,4 @@
-"""Backbones pretrained to tell all base classes apart, and the classifiers put on them (Chen 2019, Tian 2020)."""
+"""Backbones pretrained to tell all base classes apart, and the classifiers put on them (Chen et al. 2019)."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from fewshot.learners.checks import check_settings
 from fewshot.learners.features import l2_normalize
-from fewshot.learners.inductive import Cosine, Finetune, Logistic
+from fewshot.learners.inductive import Cosine, Finetune
 from fewshot.learners.learner import Learner
 from fewshot.learners.meta.meta_learner import MetaLearner, Outcome, register_meta_learner
 from fewshot.learners.meta.metric.metric_learner import at_least_float32, embedded
@@ -113,17 +113,3 @@ class BaselinePlusPlus(Pretraining):
     def learner(self) -> Learner:
         """A head of cosines."""
         return Cosine()
-
-
-@register_meta_learner("rfs", paper="Tian et al. 2020, Rethinking Few-Shot Image Classification, arXiv:2003.11539")
-@dataclass(frozen=True)
-class RFS(Pretraining):
-    """A linear layer over base classes; new classes get logistic regression on features of length 1 (`logistic`)."""
-
-    def layer(self, dim: int, classes: int) -> nn.Module:
-        """Linear."""
-        return nn.Linear(dim, classes)
-
-    def learner(self) -> Learner:
-        """Logistic regression."""
-        return Logistic()
