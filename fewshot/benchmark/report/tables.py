@@ -1,6 +1,6 @@
 """Results laid out for reading: one table a data set, a row for each backbone and learner, a column for each task."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from fewshot.benchmark.result import Result
@@ -11,6 +11,7 @@ ASSUMPTIONS = {
     "needs_base_mean": "uses the mean of base classes",
     "needs_base_classes": "uses the features of base classes",
     "trained": "has trained weights of its own",
+    "needs_words": "classifies by words",
 }
 
 
@@ -29,11 +30,12 @@ class Row:
 
 @dataclass(frozen=True)
 class AccuracyTable:
-    """The results on one data set and split; `tasks` are the column heads."""
+    """The results on one data set and split; `tasks` are the column heads, `shared` what is true of all of them."""
 
     dataset: str
     tasks: tuple[str, ...]
     rows: tuple[Row, ...]
+    shared: str = ""
 
     def best(self, column: int) -> Result | None:
         """The most accurate result of a column."""
@@ -46,13 +48,14 @@ class AccuracyTable:
         results = [cell for row in self.rows for cell in row.cells if cell]
         first = results[0]
         episodes = _span(result.protocol.episodes for result in results)
+        seeds = _span(result.protocol.seed for result in results)
+        images = f"{first.dataset['classes']:,} classes, {first.dataset['items']:,} images; "
+        shared = f"; {self.shared}" if self.shared else ""
+        if first.protocol.pool:
+            return f"{images}{episodes} draws of the support, each tested on all test images, seed {seeds}{shared}"
         queries = _span(result.protocol.queries for result in results)
         queries += " query" if queries == "1" else " queries"
-        seeds = _span(result.protocol.seed for result in results)
-        return (
-            f"{first.dataset['classes']:,} classes, {first.dataset['items']:,} images; {episodes} episodes a number, "
-            f"{queries} a class, seed {seeds}"
-        )
+        return f"{images}{episodes} episodes a number, {queries} a class, seed {seeds}{shared}"
 
 
 def accuracy_tables(results: Iterable[Result]) -> list[AccuracyTable]:
@@ -86,7 +89,8 @@ def assumptions(learner: dict) -> tuple[str, ...]:
 
 
 def _table(name: str, results: list[Result]) -> AccuracyTable:
-    columns = sorted({_column(result) for result in results}, key=lambda column: (column[0] == "all", str(column)))
+    columns = sorted({_column(result) for result in results})
+    heads, shared = _without_shared([column[-1] for column in columns])
     cells: dict[tuple[str, str], dict[tuple, Result]] = {}
     for result in results:
         cells.setdefault((result.backbone_label, result.learner_label), {})[_column(result)] = result
@@ -94,12 +98,20 @@ def _table(name: str, results: list[Result]) -> AccuracyTable:
     for (backbone, learner), found in sorted(cells.items()):
         assumes = assumptions(dict(next(iter(found.values())).learner))
         rows.append(Row(backbone, learner, assumes, tuple(found.get(column) for column in columns)))
-    return AccuracyTable(name, tuple(column[-1] for column in columns), tuple(rows))
+    return AccuracyTable(name, heads, tuple(rows), shared)
 
 
-def _column(result: Result) -> tuple:
+def _column(result: Result) -> tuple[float, int, str]:
     protocol = result.protocol
-    return str(protocol.ways), protocol.shots, protocol.task
+    return float("inf") if protocol.ways == "all" else protocol.ways, protocol.shots, protocol.task
+
+
+def _without_shared(tasks: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """The tasks without what comes after ways and shots where that is the same for several, and that."""
+    rests = {task.partition(", ")[2] for task in tasks}
+    if len(tasks) == 1 or len(rests) > 1:
+        return tuple(tasks), ""
+    return tuple(task.partition(", ")[0] for task in tasks), rests.pop()
 
 
 def _span(values: Iterable[int]) -> str:
