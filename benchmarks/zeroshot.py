@@ -1,0 +1,152 @@
+"""Time zero-shot and few-shot learning with words, side by side with open_clip and with plain loops over the draws.
+
+Run with `uv run python benchmarks/zeroshot.py`. Ratios are times over the first way of each work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import open_clip
+import torch
+import words_peers
+from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES, OPENAI_IMAGENET_TEMPLATES
+from timing import keep, side_by_side
+from torch import Tensor
+from torch.nn.functional import normalize
+
+import fewshot
+from fewshot.learners import Words
+from fewshot.learners.vision_language.ape import products_between_classes
+from fewshot.zeroshot.text_classifier import build_words
+
+MODEL, CLASSES = "ViT-B-32", 4
+DRAWS, QUERIES = 10, 200
+TRAINING_FREE = ("zero-shot", "gda", "tip-adapter", "ape", "transclip", "zlap", "em-dirichlet-clip", "tda")
+TRAINED = ("tip-adapter-f", "ape-t", "lp++", "zs-lp", "clap", "taskres", "clip-adapter", "cross-modal-lp")
+LINEAR = ("linear-probe",)
+
+
+def draws_of(ways: int, shots: int, dim: int, draws: int = DRAWS) -> dict[str, Any]:
+    """Features of length 1 around class vectors, of which the words know something."""
+    draw = torch.Generator().manual_seed(0)
+    means = torch.randn(ways, dim, generator=draw)
+    labels = torch.arange(ways).repeat_interleave(shots)
+
+    def around(rows: Tensor, spread: float) -> Tensor:
+        return normalize(means[rows] + spread * torch.randn(*rows.shape, dim, generator=draw), dim=-1)
+
+    return {
+        "support": around(labels.expand(draws, -1), 2.0),
+        "labels": labels.expand(draws, -1),
+        "query": around(torch.randint(ways, (draws, QUERIES), generator=draw), 2.0),
+        "words": Words(around(torch.arange(ways), 3.0), scale=100.0),
+        "ways": ways,
+    }
+
+
+@torch.inference_mode()
+def together(learner: fewshot.Learner, tasks: dict[str, Any]) -> Tensor:
+    head = learner.fit(tasks["support"], tasks["labels"], tasks["ways"], words=tasks["words"])
+    return head(tasks["query"])
+
+
+def one_by_one(learner: fewshot.Learner, tasks: dict[str, Any]) -> Tensor:
+    parts = zip(*(tasks[name].split(1) for name in ("support", "labels", "query")), strict=True)
+    names = ("support", "labels", "query")
+    return torch.cat([together(learner, {**tasks, **dict(zip(names, part, strict=True))}) for part in parts])
+
+
+def text_classifier() -> dict[str, Any]:
+    """The class vectors of a few classes by 80 templates, by a text tower of the usual size with random weights."""
+    backbone = fewshot.create_backbone(f"open_clip:{MODEL}", pretrained=False, precision="float32", device="cpu")
+    names, templates = IMAGENET_CLASSNAMES[:CLASSES], OPENAI_IMAGENET_TEMPLATES
+    tokenizer = open_clip.get_tokenizer(MODEL)
+
+    def theirs() -> Tensor:
+        return open_clip.build_zero_shot_classifier(backbone.joint, tokenizer, names, templates).T
+
+    def ours() -> Tensor:
+        return build_words(backbone, names, "imagenet", cache=False, progress=False).vectors
+
+    print("  largest difference:", float((theirs() - ours()).abs().max()))
+    return side_by_side({"build_words": ours, "open_clip.build_zero_shot_classifier": theirs}, rounds=3)
+
+
+def all_draws(name: str, tasks: dict[str, Any], rounds: int = 3) -> dict[str, Any]:
+    learner = fewshot.create_learner(name)
+    found, alone = together(learner, tasks), one_by_one(learner, tasks)
+    print(f"  {name}: largest difference {float((found.softmax(2) - alone.softmax(2)).abs().max()):.1e}")
+    ways = {
+        "all draws at once": partial(together, learner, tasks),
+        "one draw at a time": partial(one_by_one, learner, tasks),
+    }
+    return side_by_side(ways, rounds)
+
+
+def against_loops(tasks: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Training alone: ours for all draws, theirs draw by draw."""
+    text, scale = tasks["words"].vectors, tasks["words"].scale
+    loops: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        "tip-adapter-f": lambda features, labels: words_peers.tip_adapter_f(features, labels, text, scale),
+        "lp++": lambda features, labels: words_peers.lp_plus_plus(features, labels, text),
+        "clap": lambda features, labels: words_peers.clap(features, labels, text, scale),
+    }
+    measured = {}
+    for name, loop in loops.items():
+        learner = fewshot.create_learner(name)
+
+        def ours(learner: fewshot.Learner = learner) -> None:
+            with torch.inference_mode():
+                learner.fit(tasks["support"], tasks["labels"], tasks["ways"], words=tasks["words"])
+
+        def theirs(loop: Callable = loop) -> None:
+            for features, labels in zip(tasks["support"], tasks["labels"], strict=True):
+                loop(features, labels)
+
+        measured[name] = side_by_side({"fewshot, all draws": ours, "a loop over the draws": theirs}, rounds=3)
+    return measured
+
+
+def shape(ways: int, shots: int, dim: int) -> str:
+    return f"{DRAWS} draws, {ways} classes, {shots} shots, {dim} dimensions"
+
+
+def main() -> None:
+    measurements: dict[str, Any] = {}
+    torch.manual_seed(0)
+    measurements[f"text classifier, {CLASSES} classes by 80 templates, text tower of {MODEL}"] = text_classifier()
+    large = draws_of(1000, 1, 1024)
+    for name in (*TRAINING_FREE, *LINEAR):
+        measurements[f"{name}, {shape(1000, 1, 1024)}"] = all_draws(name, large)
+    usual = draws_of(100, 4, 512)
+    for name in TRAINED:
+        measurements[f"{name}, {shape(100, 4, 512)}"] = all_draws(name, usual)
+    for ways, shots, dim in ((20, 4, 512), (100, 4, 512), (100, 16, 1024)):
+        for name, found in against_loops(draws_of(ways, shots, dim)).items():
+            measurements[f"{name} training, {shape(ways, shots, dim)}"] = found
+    whole = draws_of(1000, 16, 1024, draws=1)
+    gda = fewshot.create_learner("gda")
+    measurements["gda, one draw, 1,000 classes, 16 shots, 1,024 dimensions"] = side_by_side(
+        {"fit": lambda: gda.fit(whole["support"], whole["labels"], 1000, words=whole["words"])}, rounds=5
+    )
+    few = draws_of(100, 4, 512, draws=1)
+    text, features, labels = few["words"].vectors, few["support"], few["labels"]
+    present = torch.ones(1, 100, dtype=torch.bool)
+    measurements["products between classes of ape, 100 classes, 4 shots, 512 dimensions"] = side_by_side(
+        {
+            "closed form": lambda: products_between_classes(text[None], present, features, labels),
+            "all pairs of classes": lambda: words_peers.channel_products(text, features[0], labels[0]),
+        },
+        rounds=3,
+    )
+    keep(
+        "zeroshot",
+        {"work": "Text classifiers, and learners with words on random features", "measurements": measurements},
+    )
+
+
+if __name__ == "__main__":
+    main()
