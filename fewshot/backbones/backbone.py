@@ -1,5 +1,6 @@
 """A network as a function from images to features, with all that a result must say about it."""
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from fewshot.backbones.devices import PRECISIONS
 from fewshot.backbones.layers import stage_names
 from fewshot.backbones.network import Network
+from fewshot.backbones.text_encoder import TextEncoder
 from fewshot.errors import FewshotError, InvalidInput
 
 
@@ -18,7 +20,9 @@ class Backbone:
     Made by [`create_backbone`][fewshot.backbones.create_backbone], which shares one instance among all who ask for the
     same. `fingerprint` names what the features depend on: architecture, content of the weights, preprocessing,
     precision and layers. `head` maps features to the logits of the pretraining classes where the weights come with
-    one, and `joint` is the whole image-text model where the backbone is one half of it.
+    one, and `joint` is the whole image-text model where the backbone is one half of it. `projection` (E, dim) is the
+    last linear map of the image tower where it ends with one: `layers="pre-projection"` gives the features (B, E)
+    before it, whose product with it are the features of the whole tower.
     Only one thread at a time may call it.
     """
 
@@ -31,12 +35,17 @@ class Backbone:
         precision: str,
         layers: tuple[str, ...] | None,
         fingerprint: str,
+        text: Callable[[], TextEncoder] | None = None,
     ) -> None:
         self.name, self.device, self.precision, self.layers = name, device, precision, layers
         self.fingerprint = fingerprint
         self.preprocess, self.image_size = network.preprocess, network.preprocess.image_size
         self.weights, self.joint = network.weights, network.joint
         self.head = network.head.to(device).requires_grad_(False) if network.head and layers is None else None
+        self.projection = None
+        if network.projection is not None and layers in (None, ("pre-projection",)):
+            self.projection = network.projection.detach().float().to(device)
+        self._make_text = text
         self.parameters = sum(parameter.numel() for parameter in network.module.parameters())
         self._layer_names = list(network.intermediates or stage_names(network.module))
         self._module: nn.Module | None = module.to(memory_format=torch.channels_last).to(device).requires_grad_(False)
@@ -66,6 +75,11 @@ class Backbone:
     def dim(self) -> int:
         """The number of features of an image."""
         return self(torch.zeros(1, *self.preprocess.shape)).shape[1]
+
+    @cached_property
+    def text(self) -> TextEncoder | None:
+        """The text tower, in the space of the features; None where there is none, as with layers from inside."""
+        return self._make_text() if self._make_text else None
 
     @property
     def memory(self) -> int:
@@ -106,8 +120,10 @@ class Backbone:
         return self._module is None
 
     def release(self) -> None:
-        """Free the weights; the instance can't be called any more, and the next `create_backbone` loads anew."""
-        self._module = self.head = self.joint = None
+        """Free the weights, those of `text` too; the next `create_backbone` loads anew."""
+        if self._make_text and "text" in self.__dict__ and self.text:
+            self.text.release()
+        self._module = self.head = self.joint = self.projection = self._make_text = None
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 

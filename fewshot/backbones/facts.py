@@ -6,16 +6,21 @@ import torch
 
 from fewshot.backbones.layers import stage_names
 from fewshot.backbones.network import Network
-from fewshot.backbones.registry import build_network, split_name, weights_origin
+from fewshot.backbones.registry import build_network, build_sentence_tower, split_name, weights_origin
+from fewshot.backbones.text_encoder import TextEncoder
 
 
 def describe_backbone(name: str) -> dict[str, Any]:
     """Facts of a backbone, ready for JSON, with nothing downloaded: source, size, layers and where the weights are.
 
-    `weights_here` says whether the pretrained weights are on this machine, `weights_from` where they would come from,
-    None if there are none. Raises `UnknownName` for a name that does not exist.
+    `text` says whether it embeds texts too; a sentence encoder, which embeds nothing else, has a context length in
+    tokens in place of images and layers. `weights_here` says whether the pretrained weights are on this machine,
+    `weights_from` where they would come from, None if there are none. Raises `UnknownName` for a name that does not
+    exist.
     """
     name, path = split_name(name)
+    if name.startswith("sentence:"):
+        return _describe_sentences(name)
     network, dim = _sketch(name)
     origin = weights_origin(name)
     return {
@@ -26,9 +31,26 @@ def describe_backbone(name: str) -> dict[str, Any]:
         "image_size": network.preprocess.image_size,
         "preprocessing": network.preprocess.settings,
         "layers": list(network.intermediates or stage_names(network.module)),
+        "text": network.text is not None,
         "weights": str(path) if path else origin and origin.name,
         "weights_from": str(path) if path else origin and origin.address,
         "weights_here": path.is_file() if path else bool(origin and origin.here),
+    }
+
+
+def _describe_sentences(name: str) -> dict[str, Any]:
+    tower, origin = build_sentence_tower(name, None, pretrained=False), weights_origin(name)
+    encoder = TextEncoder(name, tower, torch.device("cpu"), "float32", "")
+    return {
+        "name": name,
+        "source": "sentence",
+        "parameters": encoder.parameters,
+        "dim": encoder.dim,
+        "context_length": encoder.context_length,
+        "text": True,
+        "weights": origin and origin.name,
+        "weights_from": origin and origin.address,
+        "weights_here": bool(origin and origin.here),
     }
 
 

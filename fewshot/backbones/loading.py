@@ -1,18 +1,24 @@
 """Backbones made ready: weights, device, precision and layers put together, once for all who ask for the same."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from fewshot.backbones.backbone import Backbone
+from fewshot.backbones.building import network_with_weights, state_of
 from fewshot.backbones.devices import choose_device, choose_precision
 from fewshot.backbones.folding import fold_batch_norms
 from fewshot.backbones.layers import Blend, Layer, concatenate, layer_features
 from fewshot.backbones.network import Network
-from fewshot.backbones.registry import build_network, split_name
-from fewshot.backbones.weights import load_weights, weights_hash
+from fewshot.backbones.registry import split_name
+from fewshot.backbones.text_encoder import TextEncoder
+from fewshot.backbones.text_loading import loaded_text_encoders, shared_text_encoder
+from fewshot.backbones.weights import weights_hash
+from fewshot.errors import InvalidInput
 from fewshot.fingerprint import fingerprint
 
 _loaded: dict[tuple, Backbone] = {}
@@ -36,7 +42,8 @@ def create_backbone(
         and `@PATH` for weights from a file; a leading `file:` is allowed there (`file:timm:resnet18@my.safetensors`).
     device, precision: "auto" takes what the machine has and what it computes quickest.
     layers: None for the pooled features below the classifier; else one or several layers, by name, by index (negative
-        ones from the end) or as "shallow", "middle", "deep".
+        ones from the end) or as "shallow", "middle", "deep"; or "pre-projection", the features before the last linear
+        map of a CLIP image tower.
     pretrained: False for random weights, drawn from `seed`.
     weights: a file with the weights (safetensors or a torch state dict), in place of those of the source.
     blend: what becomes of several layers: by default each is divided by its norm and they are put side by side; or a
@@ -50,15 +57,16 @@ def create_backbone(
     device = choose_device(device)
     precision = choose_precision(precision, device)
     chosen = tuple(layers) if isinstance(layers, Sequence) and not isinstance(layers, str) else layers
-    key = (name, _state_of(path), device, precision, chosen, None if pretrained else seed, blend, optimize)
+    key = (name, state_of(path), device, precision, chosen, None if pretrained else seed, blend, optimize)
     with _lock:
         if key not in _loaded or _loaded[key].released:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                network = build_network(name, pretrained and path is None)
-            if path is not None:
-                load_weights(network, path, name)
-            _loaded[key] = _assemble(name, network, device, precision, layers, blend, optimize)
+            network = network_with_weights(name, path, pretrained, seed)
+            text = None
+            if network.text and layers in (None, "pre-projection"):
+                text = partial(
+                    shared_text_encoder, name, path, device, precision, None if pretrained else seed, network.text
+                )
+            _loaded[key] = _assemble(name, network, device, precision, layers, blend, optimize, text)
         return _loaded[key]
 
 
@@ -67,13 +75,21 @@ def loaded_backbones() -> list[Backbone]:
     return [backbone for backbone in _loaded.values() if not backbone.released]
 
 
-def release(backbone: str | Backbone | None = None) -> int:
-    """Free one backbone, all of one name, or all there are; returns how many bytes of weights that were."""
-    found = [one for one in loaded_backbones() if backbone in (None, one, one.name)]
-    freed = sum(one.memory for one in found)
-    for one in found:
-        one.release()
-    return freed
+def release(which: str | Backbone | TextEncoder | None = None) -> int:
+    """Free one backbone with its text encoder, all of one name, or all; returns how many bytes of weights that were."""
+    before = _memory()
+    for one in _in_memory():
+        if which in (None, one, one.name):
+            one.release()
+    return before - _memory()
+
+
+def _in_memory() -> list[Backbone | TextEncoder]:
+    return [*loaded_backbones(), *loaded_text_encoders()]
+
+
+def _memory() -> int:
+    return sum(one.memory for one in _in_memory())
 
 
 def _assemble(
@@ -84,9 +100,14 @@ def _assemble(
     layers: Layer | Sequence[Layer] | None,
     blend: Blend,
     optimize: bool,
+    text: Callable[[], TextEncoder] | None,
 ) -> Backbone:
-    module, chosen, blended = network.module, None, None
-    if layers is not None:
+    module: nn.Module = network.module
+    chosen: tuple[str, ...] | None = None
+    blended: list[str] | None = None
+    if layers == "pre-projection":
+        module, chosen, blended = _before_projection(name, network), (layers,), [layers]
+    elif layers is not None:
         module, chosen = layer_features(module, layers, blend, network.pool, network.intermediates)
         blended = [*chosen, f"{blend.__module__}.{blend.__qualname__}"]
     architecture = network.architecture or name
@@ -95,12 +116,13 @@ def _assemble(
     if optimize:
         trial = torch.rand(1, *network.preprocess.shape, generator=torch.Generator().manual_seed(0))
         module = fold_batch_norms(module, trial)
-    return Backbone(name, network, module, device, precision, chosen, mark)
+    return Backbone(name, network, module, device, precision, chosen, mark, text)
 
 
-def _state_of(path: Path | None) -> tuple | None:
-    """What tells a file from another, or from itself after a change."""
-    if path is None:
-        return None
-    stat = path.stat() if path.exists() else None
-    return str(path.resolve()), stat and (stat.st_size, stat.st_mtime_ns)
+def _before_projection(name: str, network: Network) -> nn.Module:
+    if network.before_projection is None:
+        raise InvalidInput(
+            f"{name} does not end with a linear projection without a bias, so there are no features before it; take "
+            "another backbone, such as a CLIP vision transformer"
+        )
+    return network.before_projection

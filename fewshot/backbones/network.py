@@ -1,7 +1,8 @@
 """What a source hands over for one model: the module, its weights and the way to prepare an image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -34,6 +35,26 @@ class Preprocessing:
 
 
 @dataclass
+class TextTower:
+    """The text half of a model, or a sentence encoder.
+
+    `module` maps token ids (B, L) to vectors (B, D), on the CPU. `tokenize` gives the ids (N, L) of N texts, int64 and
+    padded at the end, and how many texts were too long for `context_length` and lost their end. `settings` says in
+    JSON how texts are prepared and is part of the fingerprint. `scale` and `bias` make logits of cosines. `lengths`
+    tells for each row of ids how many of them `module` needs to give the same vector; None where it needs all.
+    """
+
+    module: nn.Module
+    tokenize: Callable[[Sequence[str]], tuple[Tensor, int]]
+    context_length: int
+    settings: dict[str, Any]
+    weights: str
+    scale: float = 1.0
+    bias: float = 0.0
+    lengths: Callable[[Tensor], Tensor] | None = None
+
+
+@dataclass
 class Network:
     """A model that gives features, and all that travels with it.
 
@@ -41,8 +62,12 @@ class Network:
     where they come from, `architecture` is the name without the choice of weights (by default the name asked for).
     `head` is the classifier taken off (features to logits) where it is a single layer, and `unused` are the prefixes
     of the checkpoint keys that `module` does without, such as those of the classifier.
-    `joint` is the whole image-text model if there is one. `pool` turns the output of one layer into (B, C);
-    `intermediates` names the maps of a module that has timm's `forward_intermediates`.
+    `joint` is the whole image-text model if there is one, and `text` makes its text half, in the space of the features,
+    once the weights are loaded. `adapt` gives a checkpoint (its tensors and its path) the names of the model's tensors,
+    and raises `InvalidInput` for one that is known to go with another model. `projection` (E, D) is the last linear map
+    of `module` where it ends with one without a bias, and `before_projection` gives the features (B, E) that go into
+    it. `pool` turns the output of one layer into (B, C); `intermediates` names the maps of a module that has timm's
+    `forward_intermediates`.
     """
 
     module: nn.Module
@@ -52,5 +77,9 @@ class Network:
     head: nn.Module | None = None
     unused: tuple[str, ...] = ()
     joint: nn.Module | None = None
+    text: Callable[[], TextTower] | None = None
+    adapt: Callable[[dict[str, Tensor], Path], dict[str, Tensor]] | None = None
+    projection: Tensor | None = None
+    before_projection: nn.Module | None = None
     pool: Callable[[Tensor], Tensor] = pool_maps
     intermediates: tuple[str, ...] | None = None

@@ -6,14 +6,20 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from fewshot.backbones.network import Network
+from fewshot.backbones.network import Network, TextTower
 from fewshot.backbones.weights import Origin
 from fewshot.errors import InvalidInput, MissingPackage, UnknownName
 from fewshot.registry import Registry
 
 Build = Callable[[bool], Network]
 
-_SOURCES = ("open_clip", "timm", "torchvision")  # each a file in `sources/`, imported when first asked for
+_SOURCES = (
+    "bridge",
+    "open_clip",
+    "sentence",
+    "timm",
+    "torchvision",
+)  # each a file in `sources/`, imported when first asked for
 _registered: Registry[Build] = Registry("backbone")
 
 
@@ -61,6 +67,14 @@ def build_network(name: str, pretrained: bool) -> Network:
     if source in _SOURCES and name not in _registered:
         return _source(source).build(model, pretrained)
     return _builder(name)(pretrained)
+
+
+def build_sentence_tower(name: str, path: Path | None, pretrained: bool) -> TextTower:
+    """The sentence encoder of that name, on the CPU; raises `UnknownName` or `MissingWeights`."""
+    if path is not None:
+        raise InvalidInput(f"{name} takes no file of weights; name a folder that holds them: sentence:FOLDER")
+    source, _, model = name.partition(":")
+    return _source(source).build_text(model, pretrained)
 
 
 def weights_origin(name: str) -> Origin | None:

@@ -112,6 +112,8 @@ def load_weights(network: Network, path: str | Path, model: str) -> None:
     Raises `InvalidInput` naming the first keys that are missing, unexpected or of another shape.
     """
     state = read_weights(path)
+    if network.adapt:
+        state = network.adapt(state, Path(path))
     module = network.joint or network.module
     wanted = module.state_dict()
     state = {key: value for key, value in state.items() if key in wanted or not key.startswith(network.unused)}

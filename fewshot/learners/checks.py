@@ -96,6 +96,13 @@ def check_not_negative(learner: Any, *settings: str) -> None:
             raise InvalidInput(f"{learner.name}: {name} must be zero or more, found {getattr(learner, name)!r}")
 
 
+def check_shares(learner: Any, *settings: str) -> None:
+    """Raise `InvalidInput` for a setting outside 0 to 1."""
+    for name in settings:
+        if not 0 <= getattr(learner, name) <= 1:
+            raise InvalidInput(f"{learner.name}: {name} must be from 0 to 1, found {getattr(learner, name)!r}")
+
+
 def _suits(value: Any, kind: Any) -> bool:
     if get_origin(kind) is Literal:
         return value in get_args(kind)

@@ -33,6 +33,7 @@ class Learner(ABC):
 
     The class says what the method is and assumes; reports print it:
     `transductive`: a prediction depends on the other queries of its task;
+    `streaming`: queries come one after the other, and a prediction depends only on those before it;
     `assumes_balanced_queries`: works on the premise that every class has equally many queries;
     `needs_base_mean`: needs the mean of the backbone's training classes;
     `needs_base_classes`: needs the features of the backbone's training classes, with their labels;
@@ -48,6 +49,7 @@ class Learner(ABC):
     name: ClassVar[str] = "unregistered"
     paper: ClassVar[str] = ""
     transductive: ClassVar[bool] = False
+    streaming: ClassVar[bool] = False
     assumes_balanced_queries: ClassVar[bool] = False
     needs_base_mean: ClassVar[bool] = False
     needs_base_classes: ClassVar[bool] = False
@@ -163,6 +165,7 @@ class Learner(ABC):
             "paper": self.paper,
             "settings": asdict(self),
             "transductive": self.transductive,
+            "streaming": self.streaming,
             "assumes_balanced_queries": self.assumes_balanced_queries,
             "needs_base_mean": self.needs_base_mean,
             "needs_base_classes": self.needs_base_classes,

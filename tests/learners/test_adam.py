@@ -19,6 +19,23 @@ def test_it_steps_as_torch_does(settings):
     torch.testing.assert_close(start, expected.detach(), atol=1e-12, rtol=0)
 
 
+def test_with_decay_and_a_changing_rate_it_is_adamw_of_torch():
+    draw = torch.Generator().manual_seed(0)
+    start = torch.randn(3, 5, 7, generator=draw, dtype=torch.float64)
+    expected = start.clone().requires_grad_()
+    optimiser = torch.optim.AdamW([expected], lr=1e-2, eps=1e-4, weight_decay=0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 50)
+    found = Adam(start, 1e-2, epsilon=1e-4, decay=0.1)
+    for _ in range(50):
+        gradient = torch.randn(3, 5, 7, generator=draw, dtype=torch.float64)
+        expected.grad = gradient.clone()
+        found.rate = optimiser.param_groups[0]["lr"]
+        optimiser.step()
+        schedule.step()
+        found.step(gradient)
+    torch.testing.assert_close(start, expected.detach(), atol=1e-12, rtol=0)
+
+
 def test_a_zero_gradient_moves_nothing():
     weight = torch.ones(2, 3)
     adam = Adam(weight, 0.1)

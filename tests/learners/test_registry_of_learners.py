@@ -92,11 +92,16 @@ def test_describe_tells_everything():
         "settings": {"size": 3, "rate": 0.5, "mode": "fast", "loud": False},
         "defaults": {"size": 3, "rate": 0.5, "mode": "fast", "loud": False},
         "transductive": False,
+        "streaming": False,
         "assumes_balanced_queries": False,
         "needs_base_mean": False,
         "needs_base_classes": False,
         "trained": False,
         "uses_unlabelled": False,
+        "needs_words": False,
+        "needs_encoder": False,
+        "needs_projection": False,
+        "needs_support": True,
     }
     assert describe_learner(Answer(size=1))["settings"]["size"] == 1
 

@@ -4,9 +4,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from fewshot.classify import FewShotClassifier
 from fewshot.episodes import EpisodeSampler
 from fewshot.errors import FingerprintMismatch, InvalidInput, MissingWeights, UnreadableFile
-from fewshot.learners import BaseStatistics, FewShotClassifier, create_learner, evaluate
+from fewshot.learners import BaseStatistics, create_learner, evaluate
 from fewshot.learners.trained import save_network
 
 NAMES = ["feat", "relation", "matching-fce"]

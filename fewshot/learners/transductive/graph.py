@@ -15,8 +15,16 @@ def nearest_neighbours(similarity: Tensor, mask: Tensor, k: int) -> Tensor:
     """
     pairs = mask[:, :, None] & mask[:, None]
     pairs.diagonal(dim1=1, dim2=2).fill_(False)
-    others = min(k, similarity.shape[1] - 1)
-    if not others:
+    return largest_of_rows(similarity, pairs, min(k, similarity.shape[1] - 1))
+
+
+def largest_of_rows(similarity: Tensor, pairs: Tensor, k: int) -> Tensor:
+    """Ones (T, M, N) at the k largest entries of each row of similarity (T, M, N), zeros elsewhere.
+
+    Entries that tie for the last places share them. pairs (T, M, N) is false for entries that don't count.
+    """
+    others = min(k, similarity.shape[2])
+    if not others or not similarity.shape[1]:
         return torch.zeros_like(similarity)
     similarity = similarity.masked_fill(~pairs, -torch.inf)
     nearest = _largest(similarity, others)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
+from fewshot.backbones import Backbone, TextEncoder
+from fewshot.classify.temperature import Calibration
 from fewshot.errors import FingerprintMismatch, InvalidInput, MissingWeights, UnreadableFile
 from fewshot.files import read_json, whole_folder, write_json
-from fewshot.learners.learner import Head
-from fewshot.learners.registry import create_learner
-from fewshot.learners.trained import TrainedLearner
+from fewshot.learners import Head, TrainedLearner, create_learner
 
 if TYPE_CHECKING:
-    from fewshot.backbones import Backbone
-    from fewshot.learners.classifier import FewShotClassifier
+    from fewshot.classify.classifier import FewShotClassifier
 
-FORMAT, VERSION = "fewshot.FewShotClassifier", 1
+FORMAT, VERSION = "fewshot.FewShotClassifier", 2  # version 1 had no calibration and no words
 WEIGHTS = "learner.safetensors"  # of a learner that was trained
 
 
@@ -29,18 +29,17 @@ def save_classifier(classifier: FewShotClassifier, folder: Path) -> None:
 
     if not hasattr(classifier, "head_"):
         raise InvalidInput("this FewShotClassifier has learned no classes yet; call fit(images, names) before save")
-    head, backbone = classifier.head_, classifier.backbone
+    check_replaceable(folder)
+    head = classifier.head_
     content = {
         "format": FORMAT,
         "version": VERSION,
         "learner": {key: head.learner.facts()[key] for key in ("name", "settings")},
+        "reason": classifier.reason_,
         "classes": classifier.classes_.tolist(),
-        "backbone": {
-            "name": backbone.name,
-            "fingerprint": backbone.fingerprint,
-            "precision": backbone.precision,
-            "layers": None if backbone.layers is None else list(backbone.layers),
-        },
+        "backbone": _facts_of(classifier.backbone),
+        "text_fingerprint": _text_fingerprint(classifier.backbone) if classifier.words_ else None,
+        "calibration": asdict(classifier.calibration_),
     }
     with whole_folder(folder) as beside:
         if isinstance(head.learner, TrainedLearner):
@@ -51,7 +50,15 @@ def save_classifier(classifier: FewShotClassifier, folder: Path) -> None:
         write_json(beside / "classifier.json", content)
 
 
-def load_classifier(kind: type[FewShotClassifier], folder: Path, backbone: Backbone | None) -> FewShotClassifier:
+def check_replaceable(folder: Path) -> None:
+    """Raise `InvalidInput` for a folder with other things in it, which a classifier would take the place of."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / "classifier.json").is_file()):
+        raise InvalidInput(f"{folder} is there and holds no classifier, so it is not replaced; give a new folder")
+
+
+def load_classifier(
+    kind: type[FewShotClassifier], folder: Path, backbone: Backbone | TextEncoder | None, device: str
+) -> FewShotClassifier:
     """See `FewShotClassifier.load`."""
     content = read_json(folder / "classifier.json")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -67,29 +74,55 @@ def load_classifier(kind: type[FewShotClassifier], folder: Path, backbone: Backb
         learner = create_learner(content["learner"]["name"], **settings)
         if tuple(state["present"].shape) != (1, len(classes)):
             raise UnreadableFile(f"{folder} names {len(classes)} classes and its head has others; it was damaged")
-        backbone = backbone or _create(made_with)
-        _check_same(backbone, made_with, folder)
+        calibration = Calibration(**content.get("calibration", {}))
+        backbone = backbone or _create(made_with, device)
+        _check_same(backbone, made_with, content.get("text_fingerprint"), folder)
     except (KeyError, TypeError) as error:
         raise UnreadableFile(f"{folder} lacks {error}; it was damaged") from None
     classifier = kind(backbone, learner)
     classifier.head_, classifier.classes_ = Head(learner, state).to(backbone.device), classes
+    classifier.calibration_, classifier.reason_ = calibration, content.get("reason", "loaded")
+    classifier.words_ = None
     return classifier
 
 
-def _create(made_with: dict[str, Any]) -> Backbone:
-    from fewshot.backbones import create_backbone
+def _facts_of(backbone: Backbone | TextEncoder) -> dict[str, Any]:
+    facts = {"name": backbone.name, "fingerprint": backbone.fingerprint, "precision": backbone.precision}
+    if isinstance(backbone, TextEncoder):
+        return {"takes": "texts", **facts}
+    return {"takes": "images", **facts, "layers": None if backbone.layers is None else list(backbone.layers)}
 
+
+def _text_fingerprint(backbone: Backbone | TextEncoder) -> str | None:
+    text = getattr(backbone, "text", None)
+    return text.fingerprint if text is not None else None
+
+
+def _create(made_with: dict[str, Any], device: str) -> Backbone | TextEncoder:
+    from fewshot.backbones import create_backbone, create_text_encoder
+
+    name, precision = made_with["name"], made_with["precision"]
     try:
-        return create_backbone(made_with["name"], precision=made_with["precision"], layers=made_with["layers"])
+        if made_with.get("takes") == "texts":
+            return create_text_encoder(name, device=device, precision=precision)
+        return create_backbone(name, device=device, precision=precision, layers=made_with["layers"])
     except MissingWeights as error:
         raise MissingWeights(f"{error}; or load the classifier with backbone= as it was fitted") from None
 
 
-def _check_same(backbone: Backbone, made_with: dict[str, Any], folder: Path) -> None:
+def _check_same(
+    backbone: Backbone | TextEncoder, made_with: dict[str, Any], text_fingerprint: str | None, folder: Path
+) -> None:
     if backbone.fingerprint != made_with["fingerprint"]:
         raise FingerprintMismatch(
             f"{folder} was fitted with {made_with['name']} ({made_with['fingerprint']}, {made_with['precision']}) and "
             f"{backbone.name} is {backbone.fingerprint}; pass backbone= with the same weights, precision and layers"
+        )
+    found = _text_fingerprint(backbone)
+    if text_fingerprint and found and found != text_fingerprint:
+        raise FingerprintMismatch(
+            f"{folder} knows its classes by words of text encoder {text_fingerprint} and that of {backbone.name} is "
+            f"{found}; pass backbone= with the same text half"
         )
 
 

@@ -4,13 +4,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from colours import COLOURS, MeanColour, colour_words, images_of
 from PIL import Image
 
+from fewshot.classify import Calibration, FewShotClassifier, choose_method
+from fewshot.classify.examples import Examples
+from fewshot.classify.held_out import held_out_logits, stratified_folds
+from fewshot.datasets import ImageFolder
 from fewshot.embeddings import embed_images
 from fewshot.errors import BrokenImages, FingerprintMismatch, InvalidInput, MissingWeights, UnreadableFile
 from fewshot.learners import (
     BaseStatistics,
-    FewShotClassifier,
     Prototypical,
     choose_learner,
     create_learner,
@@ -18,27 +22,10 @@ from fewshot.learners import (
     parse_learner,
 )
 
-COLOURS = {"red": (220, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 220)}
-
-
-class MeanColour:
-    """A backbone whose features are the mean of each channel in each quarter of the image."""
-
-    name, dim, device, precision, layers, fingerprint = "test:mean", 12, torch.device("cpu"), "float32", None, "f00d"
-
-    @staticmethod
-    def preprocess(image):
-        return torch.from_numpy(np.array(image.resize((8, 8)))).permute(2, 0, 1).float() / 255
-
-    def __call__(self, images):
-        return torch.nn.functional.adaptive_avg_pool2d(images, 2).flatten(1)
-
-
-def images_of(colours, seed=0, count=4):
-    noise = np.random.default_rng(seed)
-    names = [name for name in colours for _ in range(count)]
-    pixels = [np.clip(COLOURS[name] + noise.integers(-30, 30, (8, 8, 3)), 0, 255).astype(np.uint8) for name in names]
-    return pixels, names
+# without those that train prompts through a text tower, or take features of another layer
+LEARNERS = [
+    name for name in list_learners() if not create_learner(name).needs_encoder | create_learner(name).needs_projection
+]
 
 
 @pytest.fixture
@@ -46,12 +33,12 @@ def classifier() -> FewShotClassifier:
     return FewShotClassifier(MeanColour()).fit(*images_of(COLOURS))
 
 
-@pytest.mark.parametrize("learner", list_learners())
+@pytest.mark.parametrize("learner", LEARNERS)
 def test_every_learner_classifies_images(learner, with_weights):
     learner = with_weights(create_learner(learner), 12)
     features = embed_images(MeanColour(), images_of(COLOURS, seed=2)[0])
     base = BaseStatistics.from_features(features, torch.arange(12) % 4, backbone="f00d")
-    classifier = FewShotClassifier(MeanColour(), learner, base).fit(*images_of(COLOURS))
+    classifier = FewShotClassifier(MeanColour(), learner, base, colour_words()).fit(*images_of(COLOURS))
     images, names = images_of(COLOURS, seed=1)
     assert classifier.score(images, names) == 1
     assert classifier.predict(images).tolist() == names
@@ -118,9 +105,11 @@ def test_fitting_again_forgets(classifier):
 def test_params_come_and_go():
     backbone = MeanColour()
     classifier = FewShotClassifier(backbone, learner="ridge")
-    assert classifier.get_params() == {"backbone": backbone, "learner": "ridge", "base": None}
+    assert classifier.get_params() == {
+        "backbone": backbone, "learner": "ridge", "base": None, "words": None, "descriptions": None
+    }  # fmt: skip
     assert classifier.set_params(learner=Prototypical("cosine")).learner == Prototypical("cosine")
-    with pytest.raises(InvalidInput, match="no argument 'lerner'; it has backbone, learner and base"):
+    with pytest.raises(InvalidInput, match="no argument 'lerner'; it has .*, base, words and descriptions"):
         classifier.set_params(lerner="ridge")
 
 
@@ -167,12 +156,12 @@ def test_base_of_another_backbone_is_refused():
         classifier.fit(*images_of(COLOURS))
 
 
-@pytest.mark.parametrize("learner", list_learners())
+@pytest.mark.parametrize("learner", LEARNERS)
 def test_what_is_saved_loads_the_same(learner, tmp_path, with_weights):
     learner = with_weights(create_learner(learner), 12)
     features = embed_images(MeanColour(), images_of(COLOURS, seed=2)[0])
     base = BaseStatistics.from_features(features, torch.arange(12) % 4)
-    classifier = FewShotClassifier(MeanColour(), learner, base).fit(*images_of(COLOURS))
+    classifier = FewShotClassifier(MeanColour(), learner, base, colour_words()).fit(*images_of(COLOURS))
     classifier.save(tmp_path / "clf")
     classifier.save(tmp_path / "clf")  # takes the place of the first
     loaded = FewShotClassifier.load(tmp_path / "clf", backbone=MeanColour())
@@ -209,7 +198,7 @@ def test_damaged_folders_are_told(classifier, tmp_path):
     head.write_bytes(whole)
     for change, message in [
         ({"format": "other"}, "holds no FewShotClassifier"),
-        ({"version": 99}, "is of version 99, this fewshot reads 1"),
+        ({"version": 99}, "is of version 99, this fewshot reads 2"),
         ({"classes": ["a", "b"]}, "names 2 classes and its head has others"),
         ({"backbone": {}}, "lacks 'fingerprint'"),
     ]:
@@ -230,7 +219,7 @@ def test_the_backbone_is_made_again_by_name(classifier, tmp_path, monkeypatch):
     monkeypatch.setattr(fewshot.backbones, "create_backbone", create)
     classifier.save(tmp_path / "clf")
     FewShotClassifier.load(tmp_path / "clf")
-    assert asked == {"name": "test:mean", "precision": "float32", "layers": None}
+    assert asked == {"name": "test:mean", "device": "auto", "precision": "float32", "layers": None}
 
 
 def test_a_backbone_of_random_weights_must_be_given(tmp_path):
@@ -264,3 +253,109 @@ def test_scikit_learn_clones_it():
     assert not hasattr(again, "head_")
     assert again.backbone is classifier.backbone
     assert again.fit(*images_of(COLOURS)).predict(images_of(COLOURS)[0]).tolist() == list(images_of(COLOURS)[1])
+
+
+def test_names_alone_make_a_classifier():
+    classifier = FewShotClassifier(MeanColour(), words=colour_words()).fit_names(["red", "green", "blue"])
+    images, names = images_of(COLOURS)
+    assert classifier.predict(images).tolist() == names
+    assert classifier.head_.learner.name == "zero-shot"
+    assert classifier.reason_ == "zero-shot for 0 images a class: there are only names"
+    assert classifier.calibration_.examples == 0
+    assert classifier.fit_names(["blue", "red"]).classes_.tolist() == ["blue", "red"]
+
+
+def test_names_alone_that_do_not_suffice(monkeypatch):
+    classifier = FewShotClassifier(MeanColour(), words=colour_words())
+    with pytest.raises(InvalidInput, match="the class name 'red' is given twice"):
+        classifier.fit_names(["red", "blue", "red"])
+    with pytest.raises(InvalidInput, match="found 'red'"):
+        classifier.fit_names(["red"])
+    with pytest.raises(InvalidInput, match="'pink'"):
+        classifier.fit_names(["red", "pink"])
+    with pytest.raises(InvalidInput, match="ridge needs images of the classes and there are only names"):
+        FewShotClassifier(MeanColour(), "ridge").fit_names(["red", "blue"])
+    with pytest.raises(InvalidInput, match="test:mean has no text tower"):
+        FewShotClassifier(MeanColour()).fit_names(["red", "blue"])
+    monkeypatch.setattr(MeanColour, "fingerprint", "beef")
+    with pytest.raises(FingerprintMismatch, match="the words are in the space of backbone f00d"):
+        classifier.fit_names(["red", "blue"])
+
+
+def test_words_and_a_few_images_go_by_the_rules():
+    images, names = images_of(COLOURS)
+    classifier = FewShotClassifier(MeanColour(), words=colour_words()).fit(images, names)
+    assert classifier.reason_ == choose_method(4, words=True).reason
+    assert classifier.score(*images_of(COLOURS, seed=1)) == 1
+    many = FewShotClassifier(MeanColour()).fit(*images_of(COLOURS, count=20))
+    assert many.head_.learner.name == "logistic"
+
+
+def test_a_data_set_is_learned_and_scored(tmp_path):
+    images, names = images_of(COLOURS)
+    for row, (pixels, name) in enumerate(zip(images, names, strict=True)):
+        (tmp_path / name).mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / name / f"{row:02}.png")
+    dataset = ImageFolder(tmp_path)
+    classifier = FewShotClassifier(MeanColour(), "ridge").fit(dataset)
+    assert classifier.score(dataset) == 1
+    expected = FewShotClassifier(MeanColour(), "ridge").fit(images, names).predict_proba(images)
+    np.testing.assert_allclose(classifier.predict_proba(images), expected, atol=1e-6)
+    Image.fromarray(images[0]).save(tmp_path / "blue" / "copy.png")
+    with pytest.raises(InvalidInput, match=r"the same picture stands in two classes: blue/copy.png and red/00.png"):
+        classifier.fit(ImageFolder(tmp_path))
+
+
+def test_confidence_is_calibrated_on_held_out_images():
+    images, names = images_of(COLOURS, count=12, shift=90)
+    classifier = FewShotClassifier(MeanColour(), "nearest-neighbour").fit(images, names)
+    features, labels = embed_images(MeanColour(), images), torch.from_numpy(np.unique(names, return_inverse=True)[1])
+    unseen = held_out_logits(classifier.head_.learner, Examples(features, labels, 3), stratified_folds(labels, 10))
+    assert classifier.calibration_ == Calibration.of(unseen, labels)
+    seen = classifier.head_(features[None])[0].double()  # each image is its own neighbour, so none is wrong
+    assert Calibration.of(seen, labels).temperature < 0.6 * classifier.calibration_.temperature
+    shares = (seen / classifier.calibration_.temperature).softmax(1)
+    np.testing.assert_allclose(classifier.predict_proba(images), shares, atol=1e-12)
+
+
+@pytest.fixture
+def words_classifier():
+    class Text:
+        fingerprint = "7e87"
+
+    backbone = MeanColour()
+    backbone.text = Text()
+    return FewShotClassifier(backbone, "zero-shot", words=colour_words()).fit(*images_of(COLOURS))
+
+
+def test_another_text_half_is_refused(words_classifier, tmp_path):
+    words_classifier.save(tmp_path / "clf")
+    assert FewShotClassifier.load(tmp_path / "clf", words_classifier.backbone).calibration_.examples == 12
+    FewShotClassifier.load(tmp_path / "clf", MeanColour())  # whose words are in the head
+    words_classifier.backbone.text.fingerprint = "beef"
+    with pytest.raises(FingerprintMismatch, match="by words of text encoder 7e87 and that of test:mean is beef"):
+        FewShotClassifier.load(tmp_path / "clf", words_classifier.backbone)
+
+
+def test_a_model_of_the_first_version_loads(classifier, tmp_path):
+    classifier.save(tmp_path / "clf")
+    facts = tmp_path / "clf/classifier.json"
+    content = json.loads(facts.read_text())
+    old = {name: content[name] for name in ("format", "learner", "classes", "backbone")} | {"version": 1}
+    del old["backbone"]["takes"]
+    facts.write_text(json.dumps(old))
+    loaded = FewShotClassifier.load(tmp_path / "clf", backbone=MeanColour())
+    assert loaded.calibration_ == Calibration()
+    images, names = images_of(COLOURS, seed=1)
+    assert loaded.predict(images).tolist() == names
+
+
+def test_other_folders_are_not_replaced(classifier, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.png").write_bytes(b"dear")
+    for path in (tmp_path / "photos", tmp_path / "photos" / "cat.png"):
+        with pytest.raises(InvalidInput, match="is there and holds no classifier, so it is not replaced"):
+            classifier.save(path)
+    assert (tmp_path / "photos" / "cat.png").read_bytes() == b"dear"
+    (tmp_path / "empty").mkdir()
+    classifier.save(tmp_path / "empty")

@@ -1,0 +1,48 @@
+"""DeViSE: a linear map trained by a hinge ranking loss over all wrong texts (Frome et al. 2013, eq. 1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from fewshot.backbones.bridge.linear import ImageToText
+from fewshot.backbones.bridge.ridge import fit_ridge
+
+if TYPE_CHECKING:
+    from fewshot.backbones.bridge.pairs import Pairs
+
+
+def hinge_ranking(images: Tensor, texts: Tensor, same: Tensor, margin: float) -> Tensor:
+    """The mean over images (N, E) of Σ max(0, margin - t·v + t'·v) over the texts t' (N, E) that are not their own.
+
+    Row i of `texts` belongs to image i; same (N, N) marks further texts that are equal to it and count for nothing.
+    """
+    scores = images @ texts.T
+    losses = (margin - scores.diagonal()[:, None] + scores).clamp(min=0)
+    return losses.masked_fill(same, 0).sum(1).mean()
+
+
+def fit_devise(
+    pairs: Pairs, margin: float = 0.1, steps: int = 200, rate: float = 0.01, penalty: float = 1.0
+) -> ImageToText:
+    """A map from image features to text vectors, from ridge regression on, by `steps` of Adam over all pairs.
+
+    The paper's margin; it starts from a random map and takes one random wrong text at a time.
+    """
+    start = fit_ridge(pairs, penalty, "image-to-text")
+    assert isinstance(start, ImageToText)
+    features = pairs.features - start.image_centre
+    length = features.square().sum(1).mean().sqrt()
+    features, texts = features / length, normalize(pairs.vectors - start.text_centre, dim=1)
+    same = (pairs.vectors @ pairs.vectors.T) > 1 - 1e-6
+    weight = (start.weight * length).requires_grad_()
+    optimizer = torch.optim.Adam([weight], lr=rate)
+    with torch.enable_grad():
+        for _ in range(steps):
+            optimizer.zero_grad()
+            hinge_ranking(features @ weight, texts, same, margin).backward()
+            optimizer.step()
+    return ImageToText(start.image_centre, start.text_centre, weight.detach() / length)

@@ -1,0 +1,68 @@
+"""A linear map of centred vectors on one side or on both."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from fewshot.backbones.bridge.join import Join
+
+
+@dataclass(frozen=True)
+class TextToImage(Join):
+    """Text vectors mapped to the space of the image features, which stay as they are.
+
+    text_centre (E,), weight (E, D): a text becomes (t - text_centre) @ weight, with t of length 1.
+    """
+
+    text_centre: Tensor
+    weight: Tensor
+
+    def image(self, features: Tensor) -> Tensor:
+        """The features themselves."""
+        return features
+
+    def text(self, vectors: Tensor) -> Tensor:
+        """Mapped text vectors (N, D)."""
+        return (normalize(vectors, dim=1) - self.text_centre) @ self.weight
+
+
+@dataclass(frozen=True)
+class ImageToText(Join):
+    """Image features mapped to the space of the text vectors, which are centred only.
+
+    image_centre (D,), text_centre (E,), weight (D, E).
+    """
+
+    image_centre: Tensor
+    text_centre: Tensor
+    weight: Tensor
+
+    def image(self, features: Tensor) -> Tensor:
+        """Mapped image features (N, E)."""
+        return (features - self.image_centre) @ self.weight
+
+    def text(self, vectors: Tensor) -> Tensor:
+        """Centred text vectors (N, E)."""
+        return normalize(vectors, dim=1) - self.text_centre
+
+
+@dataclass(frozen=True)
+class TwoProjections(Join):
+    """Image features and text vectors, both centred and both mapped to a space of K dimensions.
+
+    image_centre (D,), text_centre (E,), image_weight (D, K), text_weight (E, K).
+    """
+
+    image_centre: Tensor
+    text_centre: Tensor
+    image_weight: Tensor
+    text_weight: Tensor
+
+    def image(self, features: Tensor) -> Tensor:
+        """Mapped image features (N, K)."""
+        return (features - self.image_centre) @ self.image_weight
+
+    def text(self, vectors: Tensor) -> Tensor:
+        """Mapped text vectors (N, K)."""
+        return (normalize(vectors, dim=1) - self.text_centre) @ self.text_weight

@@ -1,0 +1,35 @@
+"""`bridge:` names: a short name, IMAGE+TEXT, or a folder; each with `/how` where it is fitted on the fly."""
+
+from pathlib import Path
+
+from fewshot.backbones.bridge.bridge import Bridge
+from fewshot.backbones.bridge.fitting import WAYS, fit_bridge
+from fewshot.backbones.registry import register_backbone
+from fewshot.errors import UnknownName
+
+PAIRS = {"lite0-minilm": ("timm:tf_efficientnet_lite0", "sentence:all-MiniLM-L6-v2")}
+
+
+def named_bridge(name: str, pretrained: bool = True) -> Bridge:
+    """The bridge of a name without its `bridge:`; raises `UnknownName` for a name that is none.
+
+    NAME[/how] for a name of `PAIRS`, IMAGE_NAME+TEXT_NAME[/how] for any two, FOLDER for a saved one.
+    """
+    if Path(name).is_dir():
+        return Bridge.load(name, pretrained)
+    towers, slash, way = name.rpartition("/")
+    how = way if slash and way in WAYS else None
+    towers = towers if how else name
+    if "+" in towers:
+        image, _, text = towers.partition("+")
+        return fit_bridge(image, text, how, pretrained=pretrained)
+    short, slash, way = name.partition("/")
+    if short not in PAIRS:
+        hint = "a bridge is a short name, IMAGE_NAME+TEXT_NAME, each with /how, or a folder that Bridge.save wrote"
+        raise UnknownName("bridge", name, PAIRS, hint=hint)
+    return fit_bridge(*PAIRS[short], way if slash else None, pretrained=pretrained)
+
+
+def register_bridge(name: str, bridge: Bridge) -> None:
+    """Enter a bridge as the backbone of a name such as "my:bridge"; a name that is taken raises `InvalidInput`."""
+    register_backbone(name)(lambda pretrained: bridge.network())

@@ -1,0 +1,59 @@
+"""What `fit` and `evaluate` share: how a classifier is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from fewshot.classify import FewShotClassifier
+    from fewshot.classify.sources import Source
+
+IMAGES_AND_TEXTS, IMAGES, TEXTS = "bridge:lite0-minilm", "timm:tf_efficientnet_lite0", "sentence:all-MiniLM-L6-v2"
+
+_OPTIONS = (
+    click.option("--backbone", help=f"By default {IMAGES_AND_TEXTS}, {IMAGES} without words, {TEXTS} for texts."),
+    click.option("--learner", default="auto", show_default=True, help="name, name:setting=value,... or auto."),
+    click.option("--words/--no-words", default=None, help="Use the class names too; by default for pictures only."),
+    click.option("--templates", multiple=True, help="A set such as simple, or a sentence with {}; repeatable."),
+    click.option("--descriptions", type=click.Path(path_type=Path), help='JSON: {"class": ["a sentence", ...]}.'),
+    click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto."),
+)
+
+
+def making_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that `make_classifier` takes."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def make_classifier(
+    source: Source,
+    backbone: str | None,
+    learner: str,
+    words: bool | None,
+    templates: tuple[str, ...],
+    descriptions: Path | None,
+    device: str,
+) -> FewShotClassifier:
+    """The classifier that the options ask for, not fitted yet; a sentence encoder where the source is texts."""
+    from fewshot.backbones import create_backbone, create_text_encoder
+    from fewshot.classify import FewShotClassifier
+    from fewshot.classify.class_words import default_templates
+    from fewshot.classify.sources import read_descriptions
+    from fewshot.errors import InvalidInput
+
+    if words is False and (templates or descriptions):
+        raise InvalidInput("--templates and --descriptions are words; leave out --no-words")
+    told = read_descriptions(descriptions) if descriptions else None
+    name = backbone or (TEXTS if source.texts else IMAGES if words is False else IMAGES_AND_TEXTS)
+    of_texts = source.texts or (source.items is None and name.startswith("sentence:"))
+    made = create_text_encoder(name, device=device) if of_texts else create_backbone(name, device=device)
+    if words is None:
+        words = bool(templates or told) or getattr(made, "text", None) is not None
+    sets: Any = templates[0] if len(templates) == 1 else list(templates) or default_templates(made)
+    return FewShotClassifier(made, learner, words=sets if words else None, descriptions=told)

@@ -1,0 +1,168 @@
+"""Prompts with learned words: vectors that stand before the name of a class, in place of "a photo of a"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import cos, pi
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, normalize
+
+from fewshot.errors import FewshotError, InvalidInput
+from fewshot.learners.features import l2_normalize
+from fewshot.learners.support import Support
+from fewshot.learners.words import Words
+
+if TYPE_CHECKING:
+    from fewshot.backbones import TextEncoder
+
+_MOMENTUM, _DECAY, _WARMUP = 0.9, 5e-4, 1e-5  # of Zhou et al. (2022): the rate of the first epoch is the last of these
+_KEPT = 16
+_encoders: dict[str, TextEncoder] = {}  # the last ones that heads refer to, by fingerprint
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Prompts of W classes as vectors of tokens (W, L, width), which have room for `context` from `first` on.
+
+    `tower` is the text tower's module, and `ends` (W,) are the positions whose output stands for the text.
+    """
+
+    tower: Any
+    vectors: Tensor
+    ends: Tensor
+    first: int
+
+    def encode(self, context: Tensor) -> Tensor:
+        """The text vectors (..., W, D), of length 1, of prompts with the context (..., M, width)."""
+        shape = (*context.shape[:-2], *self.vectors.shape)
+        context = context.unsqueeze(-3).expand(*shape[:-2], *context.shape[-2:])
+        vectors = self.vectors.expand(shape)
+        after = self.first + context.shape[-2]
+        whole = torch.cat([vectors[..., : self.first, :], context, vectors[..., after:, :]], -2)
+        ends = self.ends.expand(shape[:-2])
+        texts = self.tower.encode(whole.flatten(0, -3), ends.flatten())
+        return normalize(texts.unflatten(0, shape[:-2]), dim=-1)
+
+
+def write_prompts(encoder: TextEncoder, names: list[str], context: int, learner: str) -> Prompts:
+    """The prompts "X X … NAME." with `context` placeholders, as vectors of the encoder's tokens.
+
+    Raises `InvalidInput` for an encoder that takes words only, or one with too few tokens.
+    """
+    tower, first = tower_of(encoder, learner), _first_word(encoder)
+    if first + context + 2 > encoder.context_length:  # a name and its end take two at least
+        raise InvalidInput(
+            f"{learner}: {context} words of context and a class name do not fit into the {encoder.context_length} "
+            f"tokens of {encoder.name}; pass a smaller context"
+        )
+    tokens = encoder.tokenize([f"{'X ' * context}{name}." for name in names])
+    lengths = encoder.lengths(tokens)
+    tokens = tokens[:, : int(lengths.max())].to(encoder.device)
+    with torch.no_grad():
+        return Prompts(tower, tower.embed(tokens), tower.positions(tokens), first)
+
+
+def word_vectors(encoder: TextEncoder, text: str, learner: str) -> Tensor:
+    """The vectors (M, width) of the M words of a text, each of which must be one token."""
+    words, first = len(text.split()), _first_word(encoder)
+    tokens = encoder.tokenize([text]).to(encoder.device)
+    with torch.no_grad():
+        return tower_of(encoder, learner).embed(tokens)[0, first : first + words].float()
+
+
+def tower_of(encoder: TextEncoder, learner: str) -> Any:
+    """The tower's module; raises `InvalidInput` for one that takes words only."""
+    if not hasattr(encoder.module, "encode"):
+        raise InvalidInput(
+            f"{learner} learns prompts as vectors, and {encoder.name} takes nothing but words; use the text tower of a "
+            "CLIP or SigLIP model"
+        )
+    return encoder.module
+
+
+def names_of_tasks(support: Support, learner: str) -> list[list[str]]:
+    """The names of the classes that each task has."""
+    words = support.words
+    assert words is not None
+    if not words.names:
+        raise InvalidInput(f"{learner} writes prompts with the class names: make the words with names=")
+    rows = [range(support.ways)] * len(support.labels) if words.classes is None else words.classes.tolist()
+    ways = support.present.sum(1).tolist()
+    return [[words.names[each] for each in row[:count]] for row, count in zip(rows, ways, strict=True)]
+
+
+def items_of(support: Support, task: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """The features (S, D) of one task, of length 1 and of the type and device of `like`, and their labels (S,)."""
+    real = support.labels[task] >= 0
+    return l2_normalize(support.features[task][real].to(like)), support.labels[task][real].to(like.device)
+
+
+def first_context(encoder: TextEncoder, template: str, count: int, seed: int, learner: str) -> Tensor:
+    """Vectors (M, width) to start from: those of a template's words, or `count` drawn with deviation 0.02."""
+    if template:
+        return word_vectors(encoder, template, learner).requires_grad_()
+    draw = torch.Generator().manual_seed(seed)
+    width = tower_of(encoder, learner).width
+    return (0.02 * torch.randn(count, width, generator=draw)).to(encoder.device).requires_grad_()
+
+
+def minibatches(features: Tensor, batch: int, epochs: int, seed: int) -> Iterator[tuple[int, Tensor]]:
+    """The epoch and the items, by number, of each step; in whatever order the features (S, D) are given."""
+    key = features.double() @ torch.linspace(1, 2, features.shape[1], dtype=torch.float64, device=features.device).sin()
+    order = key.argsort().cpu()
+    draw = torch.Generator().manual_seed(seed)
+    for epoch in range(epochs):
+        for items in order[torch.randperm(len(order), generator=draw)].split(batch):
+            yield epoch, items.to(features.device)
+
+
+def descend(
+    loss: Any, parameters: list[Tensor], steps: Iterator[tuple[int, Tensor]], rate: float, epochs: int
+) -> list[Tensor]:
+    """The parameters after SGD on `loss(items)`: momentum 0.9, weight decay 5e-4, a cosine after one slow epoch."""
+    optimizer = torch.optim.SGD(parameters, lr=rate, momentum=_MOMENTUM, weight_decay=_DECAY)
+    for epoch, items in steps:
+        optimizer.param_groups[0]["lr"] = _WARMUP if epoch == 0 else rate * (1 + cos(pi * epoch / epochs)) / 2
+        optimizer.zero_grad()
+        loss(items).backward()
+        optimizer.step()
+    return [parameter.detach() for parameter in parameters]
+
+
+def prompt_loss(texts: Tensor, features: Tensor, labels: Tensor, words: Words) -> Tensor:
+    """The mean log loss of features (B, D) of length 1 with labels (B,), given text vectors (W, D) or (B, W, D)."""
+    cosines = (texts @ features[..., None])[..., 0] if texts.ndim == 3 else features @ texts.mT
+    return cross_entropy(words.scale * cosines + words.bias, labels)
+
+
+def remember(encoder: TextEncoder) -> Tensor:
+    """The encoder's fingerprint as a tensor, by which `recall` finds it while it is in memory."""
+    _encoders.pop(encoder.fingerprint, None)
+    _encoders[encoder.fingerprint] = encoder
+    for fingerprint in list(_encoders)[:-_KEPT]:
+        del _encoders[fingerprint]
+    return torch.tensor(list(encoder.fingerprint.encode()), dtype=torch.uint8)
+
+
+def recall(mark: Tensor, learner: str) -> TextEncoder:
+    """The encoder of that fingerprint; raises `FewshotError` if it isn't in memory."""
+    from fewshot.backbones import loaded_text_encoders
+
+    fingerprint = bytes(mark.tolist()).decode()
+    for encoder in (*loaded_text_encoders(), *_encoders.values()):
+        if encoder.fingerprint == fingerprint and not encoder.released:
+            return encoder
+    raise FewshotError(
+        f"{learner} writes a prompt for every image, for which it needs the text encoder {fingerprint}, and that is "
+        "not in memory; load it with create_text_encoder"
+    )
+
+
+def _first_word(encoder: TextEncoder) -> int:
+    """The position of the first word: 1 after a token of start, else 0."""
+    tokens = encoder.tokenize(["X X"])[0]
+    return 0 if tokens[0] == tokens[1] else 1

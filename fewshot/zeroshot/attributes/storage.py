@@ -1,0 +1,36 @@
+"""A fitted attribute method as a folder: `model.safetensors` and `model.json`."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from fewshot.errors import UnreadableFile
+from fewshot.files import read_json, whole_folder, write_json, write_tensors
+from fewshot.zeroshot.attributes.method import AttributeModel
+from fewshot.zeroshot.attributes.registry import create_attribute_method
+
+FORMAT, VERSION = "fewshot.AttributeModel", 1
+
+
+def save_model(model: AttributeModel, folder: Path) -> None:
+    """See `AttributeModel.save`."""
+    content = {"format": FORMAT, "version": VERSION, "method": model.method.name, "settings": asdict(model.method)}
+    with whole_folder(folder) as beside:
+        write_tensors(beside / "model.safetensors", model.state, {"format": FORMAT})
+        write_json(beside / "model.json", content)
+
+
+def load_model(folder: Path) -> AttributeModel:
+    """See `AttributeModel.load`."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    content = read_json(folder / "model.json")
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise UnreadableFile(f"{folder} holds no AttributeModel")
+    if content["version"] > VERSION:
+        raise UnreadableFile(f"{folder} is of version {content['version']}, this fewshot reads {VERSION}: upgrade it")
+    try:
+        state = load_file(folder / "model.safetensors")
+        return AttributeModel(create_attribute_method(content["method"], **content["settings"]), state)
+    except (SafetensorError, OSError, KeyError) as error:
+        raise UnreadableFile(f"{folder} is damaged ({error})") from None
