@@ -1,7 +1,7 @@
 """Ensemble: the mean of what several learners say of a query (as Dvornik et al. 2019, eq. 3, over networks)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -35,7 +35,15 @@ class Ensemble(Learner):
         super().__post_init__()
         if "" in split_outside_brackets(self.learners, "+"):
             raise InvalidInput(f"ensemble: learners must be names joined by '+', found {self.learners!r}")
-        _ = self.members
+        with_words = [member for member in self.members if member.needs_words]
+        if len({member.needs_projection for member in with_words}) > 1:
+            before, after = (
+                [member.name for member in with_words if member.needs_projection is side] for side in (True, False)
+            )
+            raise InvalidInput(
+                f"ensemble: {', '.join(before)} takes features from before the image tower's last projection, and "
+                f"{', '.join(after)} those after it; leave one of them out"
+            )
 
     @cached_property
     def members(self) -> list[Learner]:
@@ -46,6 +54,11 @@ class Ensemble(Learner):
     def transductive(self) -> bool:  # type: ignore[override]
         """Where a member is."""
         return any(member.transductive for member in self.members)
+
+    @property
+    def streaming(self) -> bool:  # type: ignore[override]
+        """Where a member is."""
+        return any(member.streaming for member in self.members)
 
     @property
     def assumes_balanced_queries(self) -> bool:  # type: ignore[override]
@@ -72,6 +85,26 @@ class Ensemble(Learner):
         """Where a member does."""
         return any(member.uses_unlabelled for member in self.members)
 
+    @property
+    def needs_words(self) -> bool:  # type: ignore[override]
+        """Where a member does."""
+        return any(member.needs_words for member in self.members)
+
+    @property
+    def needs_encoder(self) -> bool:  # type: ignore[override]
+        """Where a member does."""
+        return any(member.needs_encoder for member in self.members)
+
+    @property
+    def needs_projection(self) -> bool:  # type: ignore[override]
+        """Where a member does."""
+        return any(member.needs_projection for member in self.members)
+
+    @property
+    def needs_support(self) -> bool:  # type: ignore[override]
+        """Where a member does."""
+        return any(member.needs_support for member in self.members)
+
     def check_backbone(self, fingerprint: str) -> None:
         """Raise `FingerprintMismatch` where a member's weights are of another backbone."""
         for member in self.members:
@@ -82,7 +115,7 @@ class Ensemble(Learner):
         return {
             f"{number}_{name}": tensor
             for number, member in enumerate(self.members)
-            for name, tensor in member.learn(support).items()
+            for name, tensor in member.learn(support if member.needs_words else replace(support, words=None)).items()
         }
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+import torch
 
 from fewshot.errors import InvalidInput, UnknownName
 from fewshot.learners import Ensemble, create_learner, parse_learner
+from fewshot.learners.words import Words
 
 PARTS = [("ridge", {"penalty": 3.0, "bias": False}), ("logistic", {}), ("prototypical", {})]
 TEXT = "ridge(penalty=3.0, bias=false) + logistic + prototypical"
@@ -38,7 +40,29 @@ def test_it_assumes_what_its_learners_assume():
     assert facts["assumes_balanced_queries"]
     assert facts["uses_unlabelled"]
     assert facts["needs_base_mean"]
-    assert not any(value is True for value in Ensemble("ridge+simpleshot(transform=L2N)").facts().values())
+    plain = Ensemble("ridge+simpleshot(transform=L2N)").facts()
+    assert {name for name, value in plain.items() if value is True} == {"needs_support"}
+    worded = Ensemble("zero-shot+tda").facts()
+    assert worded["needs_words"]
+    assert worded["streaming"]
+    assert not worded["needs_support"]
+    assert Ensemble("zero-shot+ridge").needs_support
+
+
+def test_words_join_images(grid_tasks):
+    tasks = grid_tasks
+    vectors = torch.randn(tasks.ways, tasks.support.shape[2], generator=torch.Generator().manual_seed(0))
+    vectors = torch.nn.functional.normalize(vectors, dim=-1).to(tasks.support)
+    words = Words(vectors, [f"class {number}" for number in range(tasks.ways)], scale=10.0)
+    found = Ensemble("zero-shot+ridge").fit(tasks.support, tasks.labels, tasks.ways, words=words)(tasks.query)
+    zero_shot = create_learner("zero-shot").fit(tasks.support, tasks.labels, tasks.ways, words=words)(tasks.query)
+    ridge = create_learner("ridge").fit(tasks.support, tasks.labels, tasks.ways)(tasks.query)
+    np.testing.assert_allclose(found.softmax(-1), (zero_shot.softmax(-1) + ridge.softmax(-1)) / 2, atol=1e-5)
+
+
+def test_words_of_two_places_in_the_tower_are_refused():
+    with pytest.raises(InvalidInput, match="prolip takes features from before .* zero-shot those after it"):
+        Ensemble("zero-shot+prolip")
 
 
 def test_ensembles_nest():
