@@ -1,0 +1,36 @@
+"""Search parameters for any FAISS index, nested as the index is: transform around refinement around lists or graph."""
+
+from collections.abc import Mapping
+from typing import Any
+
+SETTINGS = {"nprobe": 1, "efSearch": 16, "k_factor": 1.0}
+
+
+def search_parameters(index: Any, selector: Any, settings: Mapping[str, float]) -> Any:
+    """FAISS's parameters for one search of `index`: who may be found, and how hard to look.
+
+    `settings` may hold nprobe (lists visited), efSearch (candidates held in a graph) and k_factor (candidates refined,
+    per hit); what an index has no use for is left aside. `selector` is a FAISS id selector or None for everything.
+    """
+    import faiss
+
+    if isinstance(index, faiss.IndexPreTransform):
+        inner = faiss.downcast_index(index.index)
+        return faiss.SearchParametersPreTransform(index_params=search_parameters(inner, selector, settings))
+    if isinstance(index, faiss.IndexRefine):
+        base = search_parameters(faiss.downcast_index(index.base_index), selector, settings)
+        return faiss.IndexRefineSearchParameters(k_factor=float(_setting("k_factor", settings)), base_index_params=base)
+    chosen = {} if selector is None else {"sel": selector}
+    if isinstance(index, faiss.IndexHNSW):
+        return faiss.SearchParametersHNSW(efSearch=int(_setting("efSearch", settings)), **chosen)
+    if isinstance(index, faiss.IndexIVF):
+        nprobe = min(int(_setting("nprobe", settings)), index.nlist)
+        quantizer = faiss.downcast_index(index.quantizer)
+        if isinstance(quantizer, faiss.IndexHNSW):
+            chosen["quantizer_params"] = faiss.SearchParametersHNSW(efSearch=max(2 * nprobe, 16))
+        return faiss.SearchParametersIVF(nprobe=nprobe, **chosen)
+    return faiss.SearchParameters(**chosen)
+
+
+def _setting(name: str, settings: Mapping[str, float]) -> float:
+    return settings.get(name, SETTINGS[name])
