@@ -4,7 +4,7 @@ All descend from [`FewshotError`][fewshot.errors.FewshotError], so one `except` 
 prints them as one line with exit code 2.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 
@@ -75,6 +75,17 @@ class UnwritableFile(FewshotError):
 
     def __init__(self, path: object, reason: object) -> None:
         super().__init__(f"{path} cannot be written: {reason}; what was there before is kept")
+
+
+class IndexLocked(FewshotError):
+    """Another process writes to the index; the message tells which, and since when."""
+
+    def __init__(self, folder: object, holder: Mapping[str, object], waited: float) -> None:
+        who = "another process"
+        if "pid" in holder:
+            who = f"process {holder['pid']} ({holder.get('command', '')}), since {holder.get('since', 'a while')}"
+        patience = f"{waited:g} s of waiting were not enough; " if waited else ""
+        super().__init__(f"{folder} is being written by {who}; {patience}wait for it to end, or pass a longer --wait")
 
 
 class Diverged(FewshotError):

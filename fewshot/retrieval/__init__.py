@@ -1,1 +1,1 @@
-"""The embedding index: built from images or texts, searched by either, added to, deleted from, and never wrong on an id."""
+"""The embedding index: built from images or texts, searched by either, added to, deleted from, never wrong on an id."""
