@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from fewshot.backbones.vector_cache import Vectors, cached
 from fewshot.errors import InvalidInput
 from fewshot.fingerprint import fingerprint
 from fewshot.learners.features import l2_normalize
 from fewshot.learners.words import Words
-from fewshot.zeroshot.cache import Vectors, cached
 from fewshot.zeroshot.ensembles import How, check_how, mean_of_prompts, prompt_vectors, weighted_by_images
 from fewshot.zeroshot.prompts import ClassNames, Texts, class_prompts
 from fewshot.zeroshot.templates import Template, TemplateSet, template_set

@@ -2,9 +2,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from fewshot.backbones.vector_cache import cached
 from fewshot.errors import UnwritableFile
 from fewshot.zeroshot import build_words
-from fewshot.zeroshot.cache import cached
 
 NAMES = ["red", "blue"]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fewshot.backbones.bridge.join import Join
-from fewshot.errors import InvalidInput
+from fewshot.backbones.bridge.settings import check_positive, check_whole
 
 if TYPE_CHECKING:
     from fewshot.backbones.bridge.pairs import Pairs
@@ -47,7 +47,7 @@ def relative(vectors: Tensor, anchors: Tensor, k: int, power: float) -> Tensor:
 
 def fit_asif(pairs: Pairs, k: int = 800, power: float = 8.0) -> ASIF:
     """The pairs as anchors; k is at most a tenth of them where there are fewer than 8,000."""
-    if k < 1 or power <= 0:
-        raise InvalidInput(f"asif: k must be 1 or more and power above zero, found k={k!r} and power={power!r}")
+    check_whole("asif", k=k)
+    check_positive("asif", power=power)
     few = max(1, min(k, len(pairs.vectors) // 10))
     return ASIF(normalize(pairs.features, dim=1), normalize(pairs.vectors, dim=1), few, power)

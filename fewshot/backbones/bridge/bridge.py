@@ -36,6 +36,9 @@ class Bridge:
             head=None,
             unused=(),
             joint=None,
+            adapt=None,
+            projection=None,
+            before_projection=None,
             intermediates=None,
             text=self.text_tower,
         )
@@ -54,7 +57,7 @@ class Bridge:
 
     @classmethod
     def load(cls, folder: str | Path, pretrained: bool = True) -> Bridge:
-        """A saved bridge, with the towers it names.
+        """A saved bridge, with the towers it names; with `pretrained=False` untrained ones, and another fingerprint.
 
         Raises `UnreadableFile` for a folder that is missing, damaged or of a later version, and `FingerprintMismatch`
         when a tower is not the one it was fitted with.

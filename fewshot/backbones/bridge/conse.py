@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fewshot.backbones.bridge.join import Join
+from fewshot.backbones.bridge.settings import check_whole
 from fewshot.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def conse(logits: Tensor, classes: Tensor, k: int) -> Tensor:
 
 def fit_conse(pairs: Pairs, k: int = 10) -> ConSE:
     """The join of a backbone with a classifier; raises `InvalidInput` for pairs that do not come from one."""
+    check_whole("conse", k=k)
     if pairs.bias is None or pairs.weight is None:
         raise InvalidInput("conse is made from the backbone's classifier and its class names; leave pairs out")
     centre = pairs.vectors.mean(0)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from fewshot.backbones.bridge.linear import TwoProjections
+from fewshot.backbones.bridge.settings import check_positive, check_whole
 
 if TYPE_CHECKING:
     from fewshot.backbones.bridge.pairs import Pairs
@@ -32,6 +33,11 @@ def fit_contrastive(
     seed: int = 0,
 ) -> TwoProjections:
     """Projections to `dim` dimensions, with a learned temperature from 14 on, by AdamW; the same for the same seed."""
+    check_whole("contrastive", dim=dim, steps=steps)
+    check_whole("contrastive", least=2, batch_size=batch_size)
+    check_whole("contrastive", least=0, seed=seed)
+    check_positive("contrastive", rate=rate)
+    check_positive("contrastive", zero=True, weight_decay=weight_decay)
     image_centre, text_centre = pairs.features.mean(0), pairs.vectors.mean(0)
     features, texts = pairs.features - image_centre, pairs.vectors - text_centre
     sizes = [part.square().sum(1).mean().sqrt() for part in (features, texts)]

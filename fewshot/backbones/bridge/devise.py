@@ -10,6 +10,7 @@ from torch.nn.functional import normalize
 
 from fewshot.backbones.bridge.linear import ImageToText
 from fewshot.backbones.bridge.ridge import fit_ridge
+from fewshot.backbones.bridge.settings import check_positive, check_whole
 
 if TYPE_CHECKING:
     from fewshot.backbones.bridge.pairs import Pairs
@@ -32,6 +33,8 @@ def fit_devise(
 
     The paper's margin; it starts from a random map and takes one random wrong text at a time.
     """
+    check_whole("devise", least=0, steps=steps)
+    check_positive("devise", margin=margin, rate=rate, penalty=penalty)
     start = fit_ridge(pairs, penalty, "image-to-text")
     assert isinstance(start, ImageToText)
     features = pairs.features - start.image_centre

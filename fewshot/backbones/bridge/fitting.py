@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy, normalize
 from fewshot.backbones.backbone import Backbone
 from fewshot.backbones.bridge.asif import fit_asif
 from fewshot.backbones.bridge.bridge import Bridge
+from fewshot.backbones.bridge.class_words import class_vectors
 from fewshot.backbones.bridge.conse import fit_conse
 from fewshot.backbones.bridge.contrastive import fit_contrastive
 from fewshot.backbones.bridge.devise import fit_devise
@@ -20,6 +21,7 @@ from fewshot.backbones.bridge.join import Join
 from fewshot.backbones.bridge.neighbours import fit_neighbours
 from fewshot.backbones.bridge.pairs import Pairs, from_classifier, from_images
 from fewshot.backbones.bridge.ridge import fit_ridge
+from fewshot.backbones.bridge.settings import check_names
 from fewshot.backbones.text_encoder import TextEncoder
 from fewshot.errors import InvalidInput, UnknownName
 from fewshot.fingerprint import fingerprint
@@ -32,6 +34,7 @@ WAYS: dict[str, Callable[..., Join]] = {
     "neighbours": fit_neighbours,
     "ridge": fit_ridge,
 }
+RECIPE = 1  # grows when the same arguments come to give another join, and is part of the fingerprint
 DEFAULT_WAY = "neighbours"  # the best of them without images
 
 
@@ -53,30 +56,25 @@ def fit_bridge(
     Raises `UnknownName` for another way and `InvalidInput` for a backbone without a classifier where there are no
     pairs, for pairs that do not fit together or to the backbone, and for settings that the way lacks.
     """
-    how = how or ("ridge" if pairs else DEFAULT_WAY)
+    if how is None:
+        how = DEFAULT_WAY if pairs is None else "ridge"
     if how not in WAYS:
         raise UnknownName("way to join", how, WAYS)
+    check_names(how, WAYS[how], settings)
     image_side, text_side = image_half(image, pretrained), text_half(text, pretrained)
     if pairs is not None:
-        if pairs[0].shape[1:] != (image_side.dim,):
-            raise InvalidInput(
-                f"the features of the pairs have shape {tuple(pairs[0].shape)} and those of {image_side.name} have "
-                f"{image_side.dim} dimensions; embed the images with {image_side.name}"
-            )
-        fitted_on = from_images(*pairs, text_side.encode)
+        fitted_on = from_images(*pairs, image_side, text_side)
         source: Any = [fingerprint(pairs[0]), list(pairs[1])]
+    elif image_side.head is not None:
+        vectors = class_vectors(text_side, image_side.head.out_features)
+        fitted_on, source = from_classifier(image_side.head, vectors), "classifier rows"
     else:
-        if image_side.head is None:
-            raise InvalidInput(
-                f"{image_side.name} has no classifier to take words from; pass pairs of image features and texts, or "
-                "take a backbone with ImageNet weights"
-            )
-        fitted_on, source = from_classifier(image_side.head, text_side.encode), "classifier rows"
-    try:
-        join, scale = WAYS[how](fitted_on, **settings), fit_scale(fitted_on, how, settings)
-    except TypeError as error:
-        raise InvalidInput(f"{how} was given a setting it does not have: {error}") from None
-    mark = fingerprint(image_side.fingerprint, text_side.fingerprint, how, settings, source)
+        raise InvalidInput(
+            f"{image_side.name} has no classifier to take words from; pass pairs of image features and texts, or take "
+            "a backbone with ImageNet weights"
+        )
+    join, scale = WAYS[how](fitted_on, **settings), fit_scale(fitted_on, how, settings)
+    mark = fingerprint(RECIPE, image_side.fingerprint, text_side.fingerprint, how, settings, source)
     return Bridge(join.to(torch.float32), how, scale, image_side, text_side, mark)
 
 

@@ -46,6 +46,12 @@ class TextHalf:
     name: str
     tower: TextTower
     fingerprint: str
+    pretrained: bool = True
+
+    @property
+    def dim(self) -> int:
+        """The number of values of a vector."""
+        return self.encode([""]).shape[1]
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Vectors (N, E) in float32."""
@@ -74,4 +80,5 @@ def text_half(text: str | TextEncoder, pretrained: bool = True) -> TextHalf:
             f"a bridge's text half is a sentence: encoder, such as sentence:all-MiniLM-L6-v2, not {name!r}"
         )
     tower = build_sentence_tower(name, None, pretrained)
-    return TextHalf(name, tower, fingerprint(weights_hash(tower.module.state_dict()), tower.settings))
+    mark = fingerprint(weights_hash(tower.module.state_dict()), tower.settings)
+    return TextHalf(name, tower, mark, pretrained)

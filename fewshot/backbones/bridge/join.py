@@ -47,8 +47,8 @@ class Join(ABC):
         )
 
     def to(self, dtype: torch.dtype) -> Join:
-        """The same with tensors of another type."""
-        return replace(self, **{name: tensor.to(dtype) for name, tensor in self.tensors.items()})
+        """The same with tensors of another type, each laid out row by row as a file has it."""
+        return replace(self, **{name: tensor.to(dtype).contiguous() for name, tensor in self.tensors.items()})
 
     def _fields(self) -> list[tuple[str, Any]]:
         return [(field.name, getattr(self, field.name)) for field in fields(self)]

@@ -10,17 +10,18 @@ from fewshot.backbones.bridge.join import Join
 
 @dataclass(frozen=True)
 class TextToImage(Join):
-    """Text vectors mapped to the space of the image features, which stay as they are.
+    """Text vectors mapped to the space of the image features, which are centred only.
 
-    text_centre (E,), weight (E, D): a text becomes (t - text_centre) @ weight, with t of length 1.
+    image_centre (D,), text_centre (E,), weight (E, D): a text becomes (t - text_centre) @ weight, with t of length 1.
     """
 
+    image_centre: Tensor
     text_centre: Tensor
     weight: Tensor
 
     def image(self, features: Tensor) -> Tensor:
-        """The features themselves."""
-        return features
+        """Centred features (N, D)."""
+        return features - self.image_centre
 
     def text(self, vectors: Tensor) -> Tensor:
         """Mapped text vectors (N, D)."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fewshot.backbones.bridge.bridge import Bridge
 from fewshot.backbones.bridge.fitting import WAYS, fit_bridge
+from fewshot.backbones.bridge.storage import saved_towers
 from fewshot.backbones.registry import register_backbone
 from fewshot.errors import UnknownName
 
@@ -17,17 +18,26 @@ def named_bridge(name: str, pretrained: bool = True) -> Bridge:
     """
     if Path(name).is_dir():
         return Bridge.load(name, pretrained)
-    towers, slash, way = name.rpartition("/")
-    how = way if slash and way in WAYS else None
-    towers = towers if how else name
-    if "+" in towers:
-        image, _, text = towers.partition("+")
-        return fit_bridge(image, text, how, pretrained=pretrained)
-    short, slash, way = name.partition("/")
+    image, text, how = _parts(name)
+    return fit_bridge(image, text, how, pretrained=pretrained)
+
+
+def tower_names(name: str) -> tuple[str, str]:
+    """The names of the image backbone and of the sentence encoder that the bridge of a name joins."""
+    return saved_towers(Path(name)) if Path(name).is_dir() else _parts(name)[:2]
+
+
+def _parts(name: str) -> tuple[str, str, str | None]:
+    """Image backbone, sentence encoder and way."""
+    pair, _, how = name.rpartition("/")
+    if "+" in name:
+        image, _, text = (pair if how in WAYS else name).partition("+")
+        return image, text, how if how in WAYS else None
+    short, slash, how = name.partition("/")
     if short not in PAIRS:
         hint = "a bridge is a short name, IMAGE_NAME+TEXT_NAME, each with /how, or a folder that Bridge.save wrote"
         raise UnknownName("bridge", name, PAIRS, hint=hint)
-    return fit_bridge(*PAIRS[short], way if slash else None, pretrained=pretrained)
+    return (*PAIRS[short], how if slash else None)
 
 
 def register_bridge(name: str, bridge: Bridge) -> None:

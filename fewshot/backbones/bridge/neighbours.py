@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fewshot.backbones.bridge.join import Join
+from fewshot.backbones.bridge.settings import check_positive
 from fewshot.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -44,8 +45,7 @@ class Neighbours(Join):
 
 def fit_neighbours(pairs: Pairs, sharpness: float = 40.0) -> Neighbours:
     """The join of a backbone with a classifier; raises `InvalidInput` for pairs that do not come from one."""
+    check_positive("neighbours", sharpness=sharpness)
     if pairs.bias is None or pairs.weight is None:
         raise InvalidInput("neighbours is made from the backbone's classifier and its class names; leave pairs out")
-    if sharpness <= 0:
-        raise InvalidInput(f"neighbours: sharpness must be above zero, found {sharpness!r}")
     return Neighbours(pairs.weight, pairs.bias, pairs.vectors, sharpness)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from fewshot.backbones.bridge.halves import ImageHalf, TextHalf
 from fewshot.errors import InvalidInput
 
+_FEWEST = 10
 _CONFIDENCE = 0.75  # about how sure an ImageNet classifier is of the class it names
 
 
@@ -33,48 +35,35 @@ class Pairs:
         return replace(self, features=self.features[rows], vectors=self.vectors[rows], **kept)
 
 
-def from_images(features: Tensor, texts: Sequence[str], encode: Callable[[Sequence[str]], Tensor]) -> Pairs:
-    """Pairs of image features (N, D) and the text of each; raises `InvalidInput` where they do not go together."""
+def from_images(features: Tensor, texts: Sequence[str], image: ImageHalf, text: TextHalf) -> Pairs:
+    """Pairs of features (N, D) of `image` and the text of each; raises `InvalidInput` where they do not go together."""
     if features.ndim != 2 or not features.is_floating_point() or len(features) != len(texts):
         raise InvalidInput(
             f"pairs are features (N, D) and N texts, found features of shape {tuple(features.shape)} and {len(texts)} "
             "texts"
         )
-    if len(features) < 10:
-        raise InvalidInput(f"fitting a bridge needs 10 pairs or more, found {len(features)}")
+    if features.shape[1] != image.dim:
+        raise InvalidInput(
+            f"the features of the pairs have {features.shape[1]} dimensions and those of {image.name} {image.dim}: "
+            "embed the images with it"
+        )
+    if len(features) < _FEWEST:
+        raise InvalidInput(f"fitting a bridge needs {_FEWEST} pairs or more, found {len(features)}")
     if not features.isfinite().all():
         raise InvalidInput("the features of the pairs hold NaN or infinite values")
-    return Pairs(features.detach().cpu().double(), normalize(encode(list(texts)).cpu().double(), dim=1))
+    return Pairs(features.detach().cpu().double(), normalize(text.encode(list(texts)).cpu().double(), dim=1))
 
 
-def from_classifier(head: nn.Linear, encode: Callable[[Sequence[str]], Tensor]) -> Pairs:
-    """A pair for each ImageNet class of a classifier, with no image: its row in place of a feature, and its words.
+def from_classifier(head: nn.Linear, vectors: Tensor) -> Pairs:
+    """A pair for each class of a classifier, with no image: its row in place of a feature, and its text vector (C, E).
 
     Features are the centred rows, all times the one factor that makes the classifier as sure of them as it is of images
-    (a mean probability of 0.75). The vector of a class is the mean of three: its first name, all its names, and
-    names with WordNet's definition.
+    (a mean probability of 0.75).
     """
     weight = head.weight.detach().cpu().double()
     bias = torch.zeros(len(weight)).double() if head.bias is None else head.bias.detach().cpu().double()
     rows = weight - weight.mean(0)
-    vectors = sum(normalize(encode(texts).cpu().double(), dim=1) for texts in class_texts(len(weight)))
-    assert isinstance(vectors, Tensor)
-    return Pairs(rows * _factor(rows, weight, bias), normalize(vectors, dim=1), weight, bias)
-
-
-def class_texts(classes: int) -> list[list[str]]:
-    """Three texts for each ImageNet class, in the order of the classifier; raises `InvalidInput` for another number."""
-    from timm.data import ImageNetInfo
-
-    info = ImageNetInfo()
-    if classes != info.num_classes():
-        raise InvalidInput(
-            f"class names are known for the {info.num_classes()} ImageNet classes and the classifier has {classes}; "
-            "pass pairs of image features and texts"
-        )
-    names = [info.index_to_description(index) for index in range(classes)]
-    defined = [info.index_to_description(index, detailed=True) for index in range(classes)]
-    return [[name.split(", ")[0] for name in names], names, defined]
+    return Pairs(rows * _factor(rows, weight, bias), normalize(vectors.double(), dim=1), weight, bias)
 
 
 def _factor(rows: Tensor, weight: Tensor, bias: Tensor) -> float:

@@ -4,8 +4,9 @@ Also `bridge:IMAGE_NAME+TEXT_NAME[/how]` for any backbone with a classifier of I
 """
 
 from fewshot.backbones.bridge.fitting import WAYS
-from fewshot.backbones.bridge.naming import PAIRS, named_bridge
+from fewshot.backbones.bridge.naming import PAIRS, named_bridge, tower_names
 from fewshot.backbones.network import Network
+from fewshot.backbones.registry import weights_origin
 from fewshot.backbones.weights import Origin
 
 
@@ -21,5 +22,10 @@ def build(model: str, pretrained: bool) -> Network:
 
 
 def origin(model: str) -> Origin | None:
-    """None: the weights are those of the two towers."""
-    return None
+    """Where the weights of both towers come from; here if both are. None where one of them has none."""
+    found = [weights_origin(name) for name in tower_names(model)]
+    known = [each for each in found if each is not None]
+    if len(known) < len(found):
+        return None
+    path = known[0].path if all(each.here for each in known) else None
+    return Origin(" + ".join(each.name for each in known), " and ".join(each.address for each in known), path)

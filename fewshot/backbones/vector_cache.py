@@ -1,4 +1,4 @@
-"""Class vectors on disk, by everything they depend on: a text is embedded once, and a second run reads."""
+"""Text vectors on disk, by everything they depend on: a text is embedded once, and a second run reads."""
 
 from collections.abc import Callable
 from contextlib import suppress
