@@ -42,7 +42,7 @@ class SplitSampler(Sampler):
     strict: bool = False
 
     def __post_init__(self) -> None:
-        checks.whole_number("shots", self.shots, 1)
+        checks.whole_number("shots", self.shots, 0)
         if self.validation != "rest":
             checks.whole_number("validation", self.validation, 0)
         self._read_labels()

@@ -144,7 +144,7 @@ def _validation(features: Tensor, episodes: Episodes) -> tuple[Tensor | None, Te
 
 def _used(items: Tensor) -> Tensor:
     """The columns up to the last that is not padding in every task."""
-    if items.min() >= 0:
+    if not items.numel() or items.min() >= 0:
         return items
     return items[:, : int((items >= 0).any(0).nonzero().max()) + 1]
 
@@ -152,7 +152,7 @@ def _used(items: Tensor) -> Tensor:
 def _gather(features: Tensor, items: Tensor, room: Tensor) -> Tensor:
     """The features (T, N, D) of items (T, N), written to `room`; those of item 0 stand in for padding."""
     rows = items.clamp(min=0).flatten()
-    return torch.index_select(features, 0, rows, out=room[: len(rows)]).view(*items.shape, -1)
+    return torch.index_select(features, 0, rows, out=room[: len(rows)]).view(*items.shape, features.shape[1])
 
 
 def _chunk_size(episodes: Episodes, features: Tensor) -> int:

@@ -50,6 +50,14 @@ def test_every_item_of_the_pool_is_drawn_equally_often():
     torch.testing.assert_close(share, expected, atol=0.035, rtol=0)
 
 
+def test_no_support_is_drawn_where_none_is_asked_for():
+    labels, pool = split()
+    episodes = SplitSampler(labels, pool=pool, test=~pool, shots=0).sample(2)
+    episodes.check(labels)
+    assert episodes.support.shape == (2, 0)
+    assert (episodes.query.sort(1).values == (~pool).nonzero().squeeze(1)).all()
+
+
 def test_small_classes_are_left_out():
     labels, pool = split()
     with pytest.warns(FewshotWarning, match="1 of 3 classes: 'b' has 5 of 6 items in the pool"):

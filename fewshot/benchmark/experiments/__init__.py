@@ -4,7 +4,13 @@ from fewshot.benchmark.experiments.adaptation import Adaptation, Adapted, Adapte
 from fewshot.benchmark.experiments.catalogue import list_experiments, load_experiment, read_experiment, record
 from fewshot.benchmark.experiments.experiment import Data, Evaluation, Experiment, Paper, Part
 from fewshot.benchmark.experiments.measured import Measured, Ours
-from fewshot.benchmark.experiments.page import curves_figure, experiment_rows, experiments_markdown
+from fewshot.benchmark.experiments.page import (
+    curves_figure,
+    experiment_facts,
+    experiment_rows,
+    experiments_markdown,
+    told_rows,
+)
 from fewshot.benchmark.experiments.reproduction import reproduce, shortened
 
 __all__ = [
@@ -19,6 +25,7 @@ __all__ = [
     "Paper",
     "Part",
     "curves_figure",
+    "experiment_facts",
     "experiment_rows",
     "experiments_markdown",
     "list_experiments",
@@ -27,4 +34,5 @@ __all__ = [
     "record",
     "reproduce",
     "shortened",
+    "told_rows",
 ]

@@ -20,6 +20,7 @@ from fewshot.learners import Learner, create_learner
 class Adapted:
     """The accuracy that the paper has for `shots` images a class: on one data set, or (None) the mean over all.
 
+    shots: 0 where the learner looks at no labelled image.
     published: per cent, published_ci95: half the width of its interval, both None where the paper has none; goal: per
     cent, what is to be reached here, None for no goal.
     """
@@ -31,7 +32,7 @@ class Adapted:
     goal: float | None = None
 
     def __post_init__(self) -> None:
-        whole_number("shots", self.shots, 1)
+        whole_number("shots", self.shots, 0)
         for name in ("published", "published_ci95", "goal"):
             check_percent(name, getattr(self, name))
 
@@ -75,7 +76,7 @@ class Adaptation:
     finding: str = ""
 
     def __post_init__(self) -> None:
-        self.learner()
+        learner = self.learner()
         architecture = self.backbone.partition("/")[0]
         if architecture not in list_backbones(architecture):
             raise UnknownName("backbone", self.backbone, list_backbones())
@@ -86,6 +87,8 @@ class Adaptation:
                 raise InvalidInput(f"{protocol.dataset}: supports are drawn twice or more from a pool; name one")
         for evaluation in self.evaluations:
             self.protocols(evaluation)
+            if not evaluation.shots and learner.needs_support:
+                raise InvalidInput(f"{self.method} needs images of the classes; shots must be 1 or more, found 0")
         if self.ours is not None and len(self.ours.results) != len(self.evaluations):
             raise InvalidInput(
                 f"ours must have a result for each of the {len(self.evaluations)} evaluations, "
@@ -105,14 +108,13 @@ class Adaptation:
 
     def task(self, evaluation: Adapted) -> str:
         """In words: `16 shots, mean of 11 data sets`."""
-        shots = "1 shot" if evaluation.shots == 1 else f"{evaluation.shots} shots"
+        shots = {0: "no images", 1: "1 shot"}.get(evaluation.shots, f"{evaluation.shots} shots")
         return f"{shots}, {evaluation.dataset or f'mean of {len(self.data)} data sets'}"
 
     @property
-    def where(self) -> str:
-        """The data sets, pools and words in one sentence."""
-        told = [f"{each.dataset} ({each.split} from {each.pool}, words {each.words})" for each in self.data]
-        return f"{self.data[0].episodes} draws, tuning {self.data[0].tuning}; " + ", ".join(told)
+    def sets(self) -> tuple[str, ...]:
+        """Each data set in words: what is tested, what supports are drawn from, and the prompt."""
+        return tuple(f"{each.dataset} ({each.split} from {each.pool}, words `{each.words}`)" for each in self.data)
 
 
 def mean_over_sets(per_set: list[list[float]]) -> list[float]:

@@ -18,18 +18,37 @@ def experiment_rows(experiments: Iterable[Experiment | Adaptation]) -> list[dict
     return [_row(each, number) for each in experiments for number in range(len(each.evaluations))]
 
 
+def told_rows(experiments: Iterable[Experiment | Adaptation]) -> list[dict[str, Any]]:
+    """`experiment_rows` for readers: what has not been run says so."""
+    return [{**row, "ours": row["ours"] or "not run"} for row in experiment_rows(experiments)]
+
+
+def experiment_facts(experiment: Experiment | Adaptation) -> dict[str, str]:
+    """The paper, how its experiment is done here, what differs from the paper, and what was found; texts by name."""
+    how, *notes = _how(experiment)
+    arxiv = f", arXiv:{experiment.paper.arxiv}" if experiment.paper.arxiv else ""
+    facts = {
+        "paper": experiment.paper.citation + arxiv,
+        "how": how,
+        "note": " ".join(notes),
+        "finding": experiment.finding,
+    }
+    return {name: text for name, text in facts.items() if text}
+
+
 def experiments_markdown(experiments: Sequence[Experiment | Adaptation]) -> str:
     """A table of all evaluations, then for each experiment how it was made and what was found."""
     heads = ["experiment", "task", "published", "goal", "ours", "reached"]
     lines = [f"| {' | '.join(heads)} |", "|---|---|---:|---:|---:|---|"]
     before = ""
-    for row in experiment_rows(experiments):
+    for row in told_rows(experiments):
         shown = {**row, "experiment": "" if row["experiment"] == before else f"[{row['experiment']}](#{_anchor(row)})"}
         before = row["experiment"]
         lines.append("| " + " | ".join(_cell(shown[head]) for head in heads) + " |")
     if any(each.ours for each in experiments if isinstance(each, Experiment)):
         lines += ["", "![Accuracy over training steps](experiments.png)"]
-    return "\n".join([*lines, "", *("\n".join(_section(each)) for each in experiments)])
+    told: dict[tuple[str, ...], str] = {}
+    return "\n".join([*lines, "", *("\n".join(_section(each, told)) for each in experiments)])
 
 
 def curves_figure(experiments: Sequence[Experiment | Adaptation], columns: int = 3) -> Figure | None:
@@ -82,21 +101,24 @@ def _reached(evaluation: Evaluation | Adapted, measured: Measured | None) -> str
     return "yes" if measured.percent >= evaluation.goal else "no"
 
 
-def _section(experiment: Experiment | Adaptation) -> list[str]:
-    """Heading, paper, how it was made, and what was found."""
+def _section(experiment: Experiment | Adaptation, told: dict[tuple[str, ...], str]) -> list[str]:
+    """Heading, paper, how it was made, and what was found; told: the experiment that tells each list of data sets."""
     paper = experiment.paper
     arxiv = f" ([arXiv:{paper.arxiv}](https://arxiv.org/abs/{paper.arxiv}))" if paper.arxiv else ""
-    lines = [f"### {experiment.id}", "", f"{paper.citation}{arxiv}.", "", *_how(experiment)]
+    lines = [f"### {experiment.id}", "", f"{paper.citation}{arxiv}.", "", *_how(experiment, told)]
     made = [_made(experiment.ours) if experiment.ours else f"Not run yet: `fewshot bench reproduce {experiment.id}`."]
     found = [f"Finding: {experiment.finding}"] if experiment.finding else []
     return [*lines, *(line for text in made + found for line in ("", text)), ""]
 
 
-def _how(experiment: Experiment | Adaptation) -> list[str]:
-    """Learner, backbone and data, and the notes on them."""
+def _how(experiment: Experiment | Adaptation, told: dict[tuple[str, ...], str] | None = None) -> list[str]:
+    """Learner, backbone and data, and the notes on them; data sets that another experiment tells are not told again."""
     if isinstance(experiment, Adaptation):
-        lines = [f"{_learner(experiment)} on `{experiment.backbone}`; {experiment.where}."]
-        return lines + ([experiment.note] if experiment.note else [])
+        teller = (told if told is not None else {}).setdefault(experiment.sets, experiment.id)
+        sets = ", ".join(experiment.sets) if teller == experiment.id else f"the data sets of {teller}"
+        first = experiment.data[0]
+        how = f"{first.episodes} draws, tuning {first.tuning}; {sets}"
+        return [f"{_learner(experiment)} on `{experiment.backbone}`; {how}.", *filter(None, [experiment.note])]
     data = experiment.data
     start = "pretrained" if experiment.pretrained else "from random weights"
     validation = f"validated on {data.validation}" if data.validation else "no validation, the last model is tested"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fewshot.cli.output import json_option, print_json, print_rows, told_warnings
+from fewshot.cli.output import json_option, print_facts, print_json, print_rows, told_warnings
 from fewshot.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -39,10 +39,11 @@ def reproduce(
     record: bool,
     as_json: bool,
 ) -> None:
-    """Train and test as EXPERIMENT says, and show its paper's numbers beside what came out.
+    """Train or adapt, and test, as EXPERIMENT says, and show its paper's numbers beside what came out.
 
     A stopped run goes on when the same command is given again. The experiments are files of the package,
-    fewshot/benchmark/experiments; with --list, EXPERIMENT is a pattern.
+    fewshot/benchmark/experiments; with --list, EXPERIMENT is a pattern, and where one matches, its paper and how it is
+    done here are told too. An experiment on frozen features trains no network: it is run on each of its data sets.
 
     \b
     Example:
@@ -75,10 +76,14 @@ def reproduce(
 
 
 def _show(found: list[Experiment | Adaptation], as_json: bool) -> None:
-    from fewshot.benchmark.experiments import experiment_rows
+    from fewshot.benchmark.experiments import experiment_facts, experiment_rows, told_rows
 
-    rows = experiment_rows(found)
-    print_json(rows) if as_json else print_rows(rows)
+    if as_json:
+        print_json(experiment_rows(found))
+        return
+    if len(found) == 1:
+        print_facts(experiment_facts(found[0]))
+    print_rows(told_rows(found))
 
 
 def _folder(experiment: str, steps: int | None, tasks: int | None) -> Path:
