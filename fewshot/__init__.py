@@ -43,6 +43,7 @@ _HOME = {
     "MetaTraining": "fewshot.learners.meta",
     "MetaModel": "fewshot.learners.meta",
     "ZeroShotClassifier": "fewshot.zeroshot",
+    "Index": "fewshot.retrieval.index",
     "FewshotError": "fewshot.errors",
 }
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "learners": "List and describe few-shot learners.",
     "classify": "Classify your own pictures or texts, from a few examples, class names, or both.",
     "zeroshot": "How well class names alone classify a folder or a data set.",
+    "index": "Build an index of pictures or texts, search it, and look after it.",
     "embed": "Turn a folder, a zip or a data set into an embedding table.",
     "bench": "Run benchmarks; list, report and compare their results.",
     "train": "Train a backbone across tasks: prototypical networks, MAML and their families.",

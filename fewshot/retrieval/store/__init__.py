@@ -3,7 +3,7 @@
 from fewshot.retrieval.store.lock import writing_lock
 from fewshot.retrieval.store.manifest import Manifest, Segment, Shard, Tombstones, has_manifest, write_manifest
 from fewshot.retrieval.store.manifest_reading import read_manifest
-from fewshot.retrieval.store.snapshot import Snapshot, open_version
+from fewshot.retrieval.store.snapshot import Snapshot, open_version, use_version
 
 __all__ = [
     "Manifest",
@@ -14,6 +14,7 @@ __all__ = [
     "has_manifest",
     "open_version",
     "read_manifest",
+    "use_version",
     "write_manifest",
     "writing_lock",
 ]

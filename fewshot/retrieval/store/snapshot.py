@@ -119,12 +119,16 @@ class Snapshot:
         return ids
 
 
-def open_version(folder: Path, verify: str = "hashes", use: Callable[[Snapshot], T] = lambda found: found) -> T:  # type: ignore[assignment,return-value]
-    """`use` of the version that holds now, with lengths and hashes checked (`verify`: "hashes" or "sizes").
+def open_version(folder: Path, verify: str = "hashes") -> Snapshot:
+    """The version that holds now, with lengths and hashes checked (`verify`: "hashes" or "sizes").
 
-    Where a writer publishes and cleans up in between, the new version is taken. Raises `MissingData` where `folder` is
-    no index, `UnreadableFile` naming what is damaged.
+    Raises `MissingData` where `folder` is no index, `UnreadableFile` naming what is damaged.
     """
+    return use_version(folder, lambda found: found, verify)
+
+
+def use_version(folder: Path, use: Callable[[Snapshot], T], verify: str = "hashes") -> T:
+    """`use` of the version that holds now; where a writer publishes and cleans up in between, of the new one."""
     while True:
         manifest = read_manifest(folder)
         try:

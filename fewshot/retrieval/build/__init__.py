@@ -1,0 +1,9 @@
+"""How an index comes to be and changes: build, add, delete, compact."""
+
+from fewshot.retrieval.build.adding import Added, add
+from fewshot.retrieval.build.building import Wish, build
+from fewshot.retrieval.build.compacting import compact
+from fewshot.retrieval.build.deleting import delete
+from fewshot.retrieval.build.plan import Plan
+
+__all__ = ["Added", "Plan", "Wish", "add", "build", "compact", "delete"]

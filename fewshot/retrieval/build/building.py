@@ -1,0 +1,165 @@
+"""Build: scan, plan, embed, gather, train and fill, measure, and publish."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fewshot.errors import InvalidInput, MissingData
+from fewshot.retrieval.build.encoder import Encoder, encoder_for
+from fewshot.retrieval.build.gathering import chosen_columns, gather
+from fewshot.retrieval.build.ledger import Ledger, drop_work
+from fewshot.retrieval.build.plan import Plan, disk_free, disk_needed, make_choice
+from fewshot.retrieval.build.pool import Pool
+from fewshot.retrieval.build.publishing import now, publish, sweep, versions
+from fewshot.retrieval.build.scanning import Scan, needs_work, scan
+from fewshot.retrieval.build.segments import measured, segment_name, write_segment
+from fewshot.retrieval.build.work import SHARD_ROWS, embedded
+from fewshot.retrieval.sources import Source, open_source
+from fewshot.retrieval.store import Manifest, has_manifest, writing_lock
+from fewshot.retrieval.store.manifest import METRICS
+
+OURS = {"work", "lock", "shards", "segments", "tombstones"}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a build should give: the recall at k, the metric, the FAISS index ("auto" or a factory string) and memory."""
+
+    recall: float = 0.95
+    k: int = 10
+    index: str = "auto"
+    memory: int | None = None
+    metric: str = "cosine"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.recall <= 1:
+            raise InvalidInput(f"recall must be above 0 and at most 1, found {self.recall:g}")
+        if self.k < 1:
+            raise InvalidInput(f"k must be 1 or more, found {self.k}")
+        if self.memory is not None and self.memory < 1:
+            raise InvalidInput(f"memory must be 1 byte or more, found {self.memory}")
+        if self.metric not in METRICS:
+            raise InvalidInput(f"metric must be one of {', '.join(METRICS)}, found {self.metric!r}")
+
+
+def build(
+    given: Any,
+    folder: Path,
+    backbone: Any = None,
+    wish: Wish | None = None,
+    columns: Sequence[str] | None = None,
+    texts: str | None = None,
+    paths: str | None = None,
+    skip_broken: bool = False,
+    batch_size: int = 64,
+    workers: Any = "auto",
+    shard_rows: int = SHARD_ROWS,
+    restart: bool = False,
+    wait: float = 0.0,
+    progress: bool = True,
+    confirm: Callable[[Plan], bool] | None = None,
+) -> Manifest | None:
+    """Build an index in `folder`; gives what was published, or None where `confirm` said no to the plan."""
+    wish = wish or Wish()
+    check_free(folder)
+    source = open_source(given, texts, paths)
+    encoder = encoder_for(source, backbone, batch_size, workers)
+    kept = chosen_columns(source, columns)
+    found = scan(source, {}, progress)
+    plan = make_plan(folder, source, encoder, found, wish)
+    plan.check(folder)
+    if confirm and not confirm(plan):
+        return None
+    with writing_lock(folder, wait):
+        check_free(folder)
+        sweep(folder, None)
+        items = embedded(folder, source, encoder, found, skip_broken, shard_rows, restart, progress)
+        if not items.found.rows:
+            raise MissingData(f"{source.name} has nothing to index: none of its {len(source)} items can be read")
+        shards = gather(folder, 1, source, items.found, items.vectors, kept, 0, encoder.dim, wish.metric)
+        manifest = Manifest(
+            generation=1,
+            dim=encoder.dim,
+            metric=wish.metric,
+            next_id=len(items.found.rows),
+            backbone=encoder.told,
+            source=source.described,
+            settings=settings_of(wish, plan),
+            measured={},
+            shards=tuple(shards),
+            segments=(),
+            tombstones=None,
+            columns={name: str(kind) for name, kind in kept.items()},
+            created=now(),
+            written=now(),
+            versions=versions(),
+        )
+        manifest = indexed(folder, manifest, wish)
+        publish(folder, manifest)
+        drop_work(folder)
+    return manifest
+
+
+def indexed(folder: Path, manifest: Manifest, wish: Wish) -> Manifest:
+    """`manifest` with one segment over all its shards, and search settings that were proved to reach the recall."""
+    factory = str(manifest.settings["factory"])
+    segment = write_segment(folder, manifest, factory, segment_name(manifest.generation))
+    manifest = replace(manifest, segments=(segment,))
+    search, facts = measured(folder, manifest, wish.recall, wish.k)
+    facts["segment_bytes"] = sum(note.bytes for note in segment.files.values())
+    return replace(manifest, settings={**manifest.settings, "search": search}, measured=facts)
+
+
+def make_plan(folder: Path, source: Source, encoder: Encoder, found: Scan, wish: Wish) -> Plan:
+    """What a build would do, with nothing written yet."""
+    ledger = Ledger.open(folder)
+    done = Pool.of(ledger.finished()) if ledger and ledger.encoder == encoder.fingerprint else Pool.of([])
+    missing = [found.rows[place] for place in done.missing(source, found)] if needs_work(source) else []
+    count = len(found.rows)
+    choice, limit = make_choice(wish.index, count, encoder.dim, wish.metric, wish.memory, wish.recall, wish.k)
+    return Plan(
+        source=source.name,
+        backbone=str(encoder.told["name"]),
+        vectors=count,
+        embedded=count - len(missing),
+        dim=encoder.dim,
+        metric=wish.metric,
+        recall=wish.recall,
+        k=wish.k,
+        choice=choice,
+        memory_limit=limit,
+        disk_bytes=disk_needed(count, encoder.dim, choice, needs_work(source)),
+        disk_free=disk_free(folder),
+        embedding_seconds=encoder.seconds(source, missing),
+    )
+
+
+def settings_of(wish: Wish, plan: Plan) -> dict[str, Any]:
+    """What the manifest keeps of the wish and of what was chosen for it."""
+    return {
+        "factory": plan.choice.factory,
+        "why": plan.choice.why,
+        "asked": wish.index,
+        "recall_target": wish.recall,
+        "k": wish.k,
+        "memory": wish.memory,
+        "search": {},
+    }
+
+
+def check_free(folder: Path) -> None:
+    """Raise `InvalidInput` where `folder` is an index already, or holds files that are not ours."""
+    if has_manifest(folder):
+        raise InvalidInput(
+            f"{folder} is an index already; add to it with `fewshot index add`, or remove it to build anew"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise InvalidInput(f"{folder} is a file; give a new folder for the index")
+    if folder.is_dir():
+        foreign = [name for name in os.listdir(folder) if name not in OURS and not name.startswith(".manifest.json.")]
+        if foreign:
+            raise InvalidInput(f"{folder} holds other files ({sorted(foreign)[0]}); give a new folder for the index")
