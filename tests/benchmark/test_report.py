@@ -42,6 +42,46 @@ def test_tables(results) -> None:
     assert zoo.facts == "20 classes, 1,000 images; 50 episodes a number, 15 queries a class, seed 0"
 
 
+def test_what_all_tasks_share_is_told_once() -> None:
+    pooled = {"ways": "all", "pool": "2/3", "words": "simple"}
+    [table] = accuracy_tables([make_result(shots=shots, **pooled) for shots in (1, 16)])
+    assert table.tasks == ("all-way 1-shot", "all-way 16-shot")
+    assert table.shared == "pool 2/3, words simple"
+    assert table.facts.endswith(
+        "50 draws of the support, each tested on all test images, seed 0; pool 2/3, words simple"
+    )
+    assert markdown_report([cell for row in table.rows for cell in row.cells]).count("words simple") == 1
+
+
+def test_what_only_some_tasks_have_stays_with_them() -> None:
+    pooled = {"ways": "all", "pool": "2/3"}
+    [table] = accuracy_tables([make_result(words="simple", **pooled), make_result(words="name", shots=2, **pooled)])
+    assert table.tasks == ("all-way 1-shot, pool 2/3, words simple", "all-way 2-shot, pool 2/3, words name")
+    assert table.shared == ""
+    [table] = accuracy_tables([make_result(), make_result(shots=5, query_imbalance=2.0)])
+    assert table.tasks == ("5-way 1-shot", "5-way 5-shot, Dirichlet(2)")
+    assert table.shared == ""
+
+
+def test_a_single_task_keeps_all_of_its_head() -> None:
+    [table] = accuracy_tables([make_result("a", query_imbalance=2.0), make_result("b", query_imbalance=2.0)])
+    assert table.tasks == ("5-way 1-shot, Dirichlet(2)",)
+    assert table.shared == ""
+
+
+def test_a_stream_is_told_as_one_and_not_as_all_queries_at_once() -> None:
+    facts = {"transductive": True, "needs_words": True}
+    results = [make_result("tda", facts={**facts, "streaming": True}), make_result("zlap", facts=facts)]
+    [table] = accuracy_tables(results)
+    assert [row.assumes for row in table.rows] == [("streaming", "needs_words"), ("transductive", "needs_words")]
+    text = markdown_report(results[:1])
+    assert "| timm:net | tda \\* \\*\\* |" in text
+    assert "\\* sees the queries one after the other and learns from those before; \\*\\* classifies by words" in text
+    for report in (text, html_report(results[:1])):
+        assert "one after the other" in report
+        assert "all queries of a task at once" not in report
+
+
 def test_markdown(results) -> None:
     text = markdown_report(results)
     ridge = f"{100 * results[0].accuracy:.2f} ± {100 * results[0].ci95:.2f}"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from fewshot.benchmark.report.plots import accuracy_by_shots, curves_svg
-from fewshot.benchmark.report.tables import ASSUMPTIONS, AccuracyTable, Cell, accuracy_tables, percent
+from fewshot.benchmark.report.tables import ASSUMPTIONS, AccuracyTable, Cell, accuracy_tables, assumptions, percent
 from fewshot.benchmark.report.trade_off import trade_off_svg, trade_offs
 from fewshot.benchmark.result import Result
 
@@ -65,7 +65,7 @@ def _number(cell: Cell, result: Result | None, best: Result | None) -> str:
 
 
 def _assumptions(results: Sequence[Result]) -> str:
-    used = [name for name in ASSUMPTIONS if any(result.learner.get(name) for result in results)]
+    used = [name for name in ASSUMPTIONS if any(name in assumptions(result.learner) for result in results)]
     return "".join(f"<p><b>{name}</b>: {ASSUMPTIONS[name]}</p>" for name in used)
 
 

@@ -1,12 +1,14 @@
 """Results laid out for reading: one table a data set, a row for each backbone and learner, a column for each task."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fewshot.benchmark.result import Result
 
 ASSUMPTIONS = {
     "transductive": "sees all queries of a task at once",
+    "streaming": "sees the queries one after the other and learns from those before",
     "assumes_balanced_queries": "assumes equally many queries a class",
     "needs_base_mean": "uses the mean of base classes",
     "needs_base_classes": "uses the features of base classes",
@@ -83,9 +85,10 @@ def seconds_per_thousand(result: Result) -> float:
     return 1000 * result.evaluation["seconds"] / result.protocol.episodes
 
 
-def assumptions(learner: dict) -> tuple[str, ...]:
-    """What a learner's description says it assumes, as the names of `ASSUMPTIONS`."""
-    return tuple(name for name in ASSUMPTIONS if learner.get(name))
+def assumptions(learner: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a learner's description says it assumes, as the names of `ASSUMPTIONS`; streaming is told as that alone."""
+    told = {name for name in ASSUMPTIONS if learner.get(name)}
+    return tuple(name for name in ASSUMPTIONS if name in told - ({"transductive"} if "streaming" in told else set()))
 
 
 def _table(name: str, results: list[Result]) -> AccuracyTable:
@@ -96,7 +99,7 @@ def _table(name: str, results: list[Result]) -> AccuracyTable:
         cells.setdefault((result.backbone_label, result.learner_label), {})[_column(result)] = result
     rows = []
     for (backbone, learner), found in sorted(cells.items()):
-        assumes = assumptions(dict(next(iter(found.values())).learner))
+        assumes = assumptions(next(iter(found.values())).learner)
         rows.append(Row(backbone, learner, assumes, tuple(found.get(column) for column in columns)))
     return AccuracyTable(name, heads, tuple(rows), shared)
 
