@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,7 +143,14 @@ class Manifest:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Publish `manifest`: from now on the index is what it says."""
-    write_json(folder / MANIFEST, manifest.to_json())
+    content = manifest.to_json()
+    write_json(folder / MANIFEST, {**content, "sha256": content_hash(content)})
+
+
+def content_hash(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of all that a manifest says but its own `sha256`, however it is laid out."""
+    said = {name: value for name, value in content.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def has_manifest(folder: Path) -> bool:

@@ -19,6 +19,7 @@ from fewshot.retrieval.store.manifest import (
     Segment,
     Shard,
     Tombstones,
+    content_hash,
 )
 
 
@@ -46,6 +47,8 @@ def parse_manifest(content: Any, path: Path) -> Manifest:
         raise UnreadableFile(f"{path} is not the manifest of an index: its format is {content.get('format')!r}")
     if (version := fields.whole("version", 1)) > VERSION:
         raise UnreadableFile(f"{path} is of version {version}, this fewshot reads up to {VERSION}: upgrade it")
+    if fields.digest("sha256") != content_hash(content):
+        raise UnreadableFile(f"{path} is damaged: its content is not what was written")
     next_id = fields.whole("next_id")
     shards = tuple(_shard(each, next_id) for each in fields.each("shards"))
     segments = tuple(_segment(each) for each in fields.each("segments"))
