@@ -18,6 +18,7 @@ from fewshot.backbones.bridge.contrastive import fit_contrastive
 from fewshot.backbones.bridge.devise import fit_devise
 from fewshot.backbones.bridge.halves import image_half, text_half
 from fewshot.backbones.bridge.join import Join
+from fewshot.backbones.bridge.kernel import fit_kernel
 from fewshot.backbones.bridge.neighbours import fit_neighbours
 from fewshot.backbones.bridge.pairs import Pairs, from_classifier, from_images
 from fewshot.backbones.bridge.ridge import fit_ridge
@@ -31,11 +32,12 @@ WAYS: dict[str, Callable[..., Join]] = {
     "conse": fit_conse,
     "contrastive": fit_contrastive,
     "devise": fit_devise,
+    "kernel": fit_kernel,
     "neighbours": fit_neighbours,
     "ridge": fit_ridge,
 }
 RECIPE = 1  # grows when the same arguments come to give another join, and is part of the fingerprint
-DEFAULT_WAY = "neighbours"  # the best of them without images
+DEFAULT_WAY = "kernel"  # the best of them, and it keeps the image features
 
 
 def fit_bridge(
@@ -48,7 +50,7 @@ def fit_bridge(
 ) -> Bridge:
     """Join an image backbone and a sentence encoder, named or given as they are with the weights of their names.
 
-    how: a way of `WAYS`; None is "neighbours", or "ridge" with pairs. pairs: image features (N, D) by this backbone and
+    how: a way of `WAYS`; None is "kernel". pairs: image features (N, D) by this backbone and
     the text of each; without them the 1,000 ImageNet classes of its classifier are the pairs, and no image is used.
     settings: those of the way. The scale of the logits has the lowest cross-entropy on a fifth of the pairs, when
     the join is fitted on the other four; no other data is looked at.
@@ -56,8 +58,7 @@ def fit_bridge(
     Raises `UnknownName` for another way and `InvalidInput` for a backbone without a classifier where there are no
     pairs, for pairs that do not fit together or to the backbone, and for settings that the way lacks.
     """
-    if how is None:
-        how = DEFAULT_WAY if pairs is None else "ridge"
+    how = DEFAULT_WAY if how is None else how
     if how not in WAYS:
         raise UnknownName("way to join", how, WAYS)
     check_names(how, WAYS[how], settings)

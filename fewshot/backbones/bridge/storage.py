@@ -10,6 +10,7 @@ from fewshot.backbones.bridge.bridge import Bridge
 from fewshot.backbones.bridge.conse import ConSE
 from fewshot.backbones.bridge.halves import ImageHalf, TextHalf, image_half, text_half
 from fewshot.backbones.bridge.join import Join
+from fewshot.backbones.bridge.kernel import KernelToImage
 from fewshot.backbones.bridge.linear import ImageToText, TextToImage, TwoProjections
 from fewshot.backbones.bridge.neighbours import Neighbours
 from fewshot.errors import FingerprintMismatch, UnreadableFile
@@ -20,7 +21,7 @@ VERSION = 1
 TENSORS, MANIFEST = "join.safetensors", "bridge.json"
 _ENTRIES = {"kind", "settings", "how", "scale", "fingerprint", "join", "image", "text"}
 _JOINS: dict[str, type[Join]] = {
-    kind.__name__: kind for kind in (ASIF, ConSE, ImageToText, Neighbours, TextToImage, TwoProjections)
+    kind.__name__: kind for kind in (ASIF, ConSE, ImageToText, KernelToImage, Neighbours, TextToImage, TwoProjections)
 }
 
 

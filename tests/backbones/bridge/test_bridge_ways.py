@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.preprocessing import KernelCenterer
 from torch.nn.functional import normalize
 
 from fewshot.backbones.bridge import WAYS
@@ -12,6 +15,7 @@ from fewshot.backbones.bridge.conse import fit_conse
 from fewshot.backbones.bridge.contrastive import contrastive_loss, fit_contrastive
 from fewshot.backbones.bridge.devise import fit_devise, hinge_ranking
 from fewshot.backbones.bridge.fitting import fit_scale
+from fewshot.backbones.bridge.kernel import fit_kernel
 from fewshot.backbones.bridge.neighbours import fit_neighbours
 from fewshot.backbones.bridge.ridge import fit_ridge, ridge_map
 from fewshot.backbones.bridge.settings import check_names
@@ -89,6 +93,34 @@ def test_ridge_between_centred_sides(pairs, images, texts):
     np.testing.assert_allclose(back.text(texts), unit(texts.numpy()) - vectors.mean(0), rtol=1e-9)
 
 
+@pytest.mark.parametrize(("sharpness", "penalty"), [(5.0, 0.3), (0.5, 2.0), (20.0, 0.01)])
+def test_kernel_equals_scikit_learn(pairs, images, texts, sharpness, penalty):
+    """Kernel ridge regression on Gaussian kernels of the distance, both sides centred."""
+    features, vectors = pairs.features.numpy(), pairs.vectors.numpy()
+    centring = KernelCenterer()
+    gram = centring.fit_transform(rbf_kernel(vectors, gamma=sharpness / 2))
+    model = KernelRidge(alpha=penalty, kernel="precomputed").fit(gram, features - features.mean(0))
+    expected = model.predict(centring.transform(rbf_kernel(unit(texts.numpy()), vectors, gamma=sharpness / 2)))
+    join = fit_kernel(pairs, sharpness, penalty)
+    np.testing.assert_allclose(join.text(texts), expected, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(join.image(images), images.numpy() - features.mean(0), rtol=1e-9)
+
+
+def test_kernel_bounds_its_memory(monkeypatch, pairs):
+    monkeypatch.setattr("fewshot.backbones.bridge.kernel._MOST", 30)
+    with pytest.raises(InvalidInput, match="kernel takes 30 pairs or fewer, found 40; take 'ridge' or a part"):
+        fit_kernel(pairs)
+
+
+@pytest.mark.parametrize("sharpness", [40.0, 3.0])
+def test_neighbours_are_shares_of_the_classes(pairs, images, texts, sharpness):
+    join = fit_neighbours(pairs, sharpness)
+    chances = softmax(images.numpy() @ pairs.weight.numpy().T + pairs.bias.numpy())
+    np.testing.assert_allclose(join.image(images), chances, rtol=1e-9)
+    shares = softmax(sharpness * unit(texts.numpy()) @ pairs.vectors.numpy().T)
+    np.testing.assert_allclose(join.text(texts), shares, rtol=1e-9)
+
+
 def test_devise_loss_and_gradient_equal_a_loop():
     """Frome et al. 2013, eq. 1: the sum over wrong texts of max(0, margin - own + other), and its derivative."""
     features, weight = torch.randn(6, 4, dtype=torch.float64), torch.randn(4, 3, dtype=torch.float64)
@@ -148,7 +180,7 @@ def test_contrastive_training_finds_the_pairs_and_repeats(pairs):
     )
 
 
-@pytest.mark.parametrize("how", ["conse", "ridge", "neighbours", "asif"])
+@pytest.mark.parametrize("how", ["conse", "ridge", "kernel", "neighbours", "asif"])
 def test_the_scale_fits_held_out_pairs(pairs, how):
     """Of the scales tried, that with the lowest cross-entropy on every fifth pair; a finer search finds none better."""
     rows = torch.arange(40)
@@ -179,6 +211,8 @@ def test_the_scale_fits_held_out_pairs(pairs, how):
         ("devise", {"steps": -1}, "devise: steps must be a whole number of 0"),
         ("devise", {"penalty": None}, "devise: penalty must be a number above zero, found None"),
         ("neighbours", {"sharpness": 0}, "neighbours: sharpness must be a number above zero"),
+        ("kernel", {"sharpness": -5}, "kernel: sharpness must be a number above zero"),
+        ("kernel", {"penalty": 0}, "kernel: penalty must be a number above zero"),
         ("ridge", {"penalty": -1}, "ridge: penalty must be a number above zero"),
         ("ridge", {"direction": "both"}, "direction must be 'text-to-image' or 'image-to-text', found 'both'"),
     ],
