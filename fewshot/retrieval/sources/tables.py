@@ -73,7 +73,7 @@ def split_columns(table: pyarrow.Table, taken: Sequence[str]) -> tuple[list[str 
     label = next((name for name in LABELS if name in table.column_names and name not in taken), None)
     labels: list[str | None] = [None] * len(table)
     if label is not None:
-        labels = [None if value is None else str(value) for value in table[label].to_pylist()]
+        labels = [None if value in (None, "") else str(value) for value in table[label].to_pylist()]
     own: dict[str, Any] = {}
     for name in table.column_names:
         if name in taken or name == label:
