@@ -27,7 +27,7 @@ OURS = {"work", "lock", "shards", "segments", "tombstones"}
 
 @dataclass(frozen=True)
 class Wish:
-    """What a build should give: the recall at k, the metric, the FAISS index ("auto" or a factory string) and memory."""
+    """What a build should give: recall at k, metric, FAISS index ("auto" or a factory string) and memory in bytes."""
 
     recall: float = 0.95
     k: int = 10

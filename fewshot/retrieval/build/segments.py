@@ -50,7 +50,7 @@ def measured(folder: Path, manifest: Manifest, recall: float, k: int) -> tuple[d
     alive = rows.ids[rows.alive]
     count = min(QUERIES, len(alive) // 5)
     k = min(k, len(alive) - count)
-    if count == 0:
+    if count < 2:  # half of them tune, and half prove
         return {}, {"recall": None, "k": k, "queries": 0}
     asking = np.sort(np.random.default_rng(0).choice(alive, count, replace=False))
     queries = rows.vectors(rows.positions(asking))

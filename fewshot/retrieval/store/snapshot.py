@@ -12,7 +12,7 @@ from fewshot.errors import InvalidInput, UnreadableFile
 from fewshot.retrieval.store.hashes import check_files
 from fewshot.retrieval.store.manifest import Manifest, Shard
 from fewshot.retrieval.store.manifest_reading import read_manifest
-from fewshot.retrieval.store.shards import Sidecar, open_features
+from fewshot.retrieval.store.shards import OWN_COLUMNS, Sidecar, open_features, sidecar_schema
 from fewshot.retrieval.store.tombstones import read_tombstones
 
 if TYPE_CHECKING:
@@ -66,18 +66,20 @@ class Snapshot:
         import pyarrow
 
         if name not in self._columns:
-            if name not in ("id", "key", "hash", "label", *self.manifest.columns):
+            if name not in (*OWN_COLUMNS, *self.manifest.columns):
                 known = ", ".join(("id", "key", "label", *self.manifest.columns))
                 raise InvalidInput(f"{self.folder} has no column {name!r}; it has {known}")
             read = [sidecar.read([name])[name] for sidecar in self._sidecars]
-            self._columns[name] = pyarrow.chunked_array([chunk for each in read for chunk in each.chunks], read[0].type)
+            kind = read[0].type if read else sidecar_schema({}).field(name).type if name in OWN_COLUMNS else None
+            chunks = [chunk for each in read for chunk in each.chunks]
+            self._columns[name] = pyarrow.chunked_array(chunks, kind or pyarrow.null())
         return self._columns[name]
 
     def table(self, columns: Sequence[str] | None = None) -> pyarrow.Table:
         """The sidecar over all rows, deleted ones too; all columns, or those named."""
         import pyarrow
 
-        names = ["id", "key", "hash", "label", *self.manifest.columns] if columns is None else list(columns)
+        names = [*OWN_COLUMNS, *self.manifest.columns] if columns is None else list(columns)
         return pyarrow.table({name: self.column(name) for name in names})
 
     def keys(self, rows: np.ndarray) -> list[str]:
