@@ -1,6 +1,7 @@
 """The engine under an index: FAISS, with what it lets through refused, and everything it can be asked in one place."""
 
-from fewshot.retrieval.engine.building import Blocks, build_segment
+from fewshot.retrieval.engine.blocks import Blocks
+from fewshot.retrieval.engine.building import build_segment
 from fewshot.retrieval.engine.choice import Choice, choose, explain
 from fewshot.retrieval.engine.exact import exact_search
 from fewshot.retrieval.engine.searcher import Searcher

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-SETTINGS = {"nprobe": 1, "efSearch": 16, "k_factor": 1.0}
+DEFAULTS = {"nprobe": 16, "efSearch": 64, "k_factor": 8.0}
+THOROUGH = {"nprobe": 2**31 - 1, "efSearch": 4096, "k_factor": 64.0}
 
 
 def search_parameters(index: Any, selector: Any, settings: Mapping[str, float]) -> Any:
@@ -25,12 +26,26 @@ def search_parameters(index: Any, selector: Any, settings: Mapping[str, float]) 
         return faiss.SearchParametersHNSW(efSearch=int(_setting("efSearch", settings)), **chosen)
     if isinstance(index, faiss.IndexIVF):
         nprobe = min(int(_setting("nprobe", settings)), index.nlist)
-        quantizer = faiss.downcast_index(index.quantizer)
-        if isinstance(quantizer, faiss.IndexHNSW):
+        if isinstance(faiss.downcast_index(index.quantizer), faiss.IndexHNSW):
             chosen["quantizer_params"] = faiss.SearchParametersHNSW(efSearch=max(2 * nprobe, 16))
         return faiss.SearchParametersIVF(nprobe=nprobe, **chosen)
     return faiss.SearchParameters(**chosen)
 
 
+def widened(settings: Mapping[str, float], share: float) -> Mapping[str, float]:
+    """Settings that keep their recall when only a `share` of the rows may be found.
+
+    The nearest of these lie farther off, in lists that are visited later (as the square root of one over the share),
+    and a graph must hold one over the share as many candidates to have as many that count.
+    """
+    if share >= 1:
+        return settings
+    return {
+        **settings,
+        "nprobe": round(_setting("nprobe", settings) * share**-0.5),
+        "efSearch": min(round(_setting("efSearch", settings) / share), int(THOROUGH["efSearch"])),
+    }
+
+
 def _setting(name: str, settings: Mapping[str, float]) -> float:
-    return settings.get(name, SETTINGS[name])
+    return settings.get(name, DEFAULTS[name])

@@ -1,32 +1,116 @@
 """Settings of a search, tuned until a recall holds, and proved on queries that took no part in it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 
-from fewshot.retrieval.engine.building import Blocks
-from fewshot.retrieval.engine.exact import exact_search
+from fewshot.errors import InvalidInput
+from fewshot.retrieval.engine.blocks import Blocks
+from fewshot.retrieval.engine.knobs import EXACT, Settings, ladders
+from fewshot.retrieval.engine.recall import Truth, interval, surely
 from fewshot.retrieval.engine.searcher import Searcher
+
+CAUTION = (1.64, 2.6, 3.5)  # standard errors above the recall asked, more when the proof before failed
+ROUNDS = 3
+ALONE = 50
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """Settings that reach a recall, and the proof: recall and its 95 % interval on `queries` fresh queries."""
+    """Settings that reach a recall, and the proof: mean recall and its 95 % interval over `queries` fresh queries.
 
-    settings: Mapping[str, float]
+    `latency_ms` is the median time of one query alone; `batch_ms` what a query takes among many, `exact_batch_ms` the
+    same of looking at every vector.
+    """
+
+    settings: Settings
     recall: float
     ci95: tuple[float, float]
     queries: int
     latency_ms: float
+    batch_ms: float
+    exact_batch_ms: float
 
 
 def tune(searcher: Searcher, blocks: Blocks, queries: np.ndarray, recall: float, k: int) -> Tuned:
-    """The fastest settings with which `searcher` reaches `recall` at k."""
-    truth, _ = exact_search(blocks, queries, k, searcher.metric, searcher.dead)
-    start = perf_counter()
-    _, ids = searcher.search(queries, k)
-    latency = (perf_counter() - start) / len(queries) * 1000
-    hits = np.array([len(np.intersect1d(a, b)) for a, b in zip(ids, truth, strict=True)]) / k
-    return Tuned({}, float(hits.mean()), (float(hits.min()), 1.0), len(queries), latency)
+    """The fastest settings with which `searcher` reaches `recall` at k; half of `queries` picks, half proves.
+
+    queries (Q, D) must not be findable: not in the index, or among the searcher's dead. `blocks` are the vectors of
+    the index. Exact search is taken where nothing is faster. Raises `InvalidInput` that says what would reach the
+    recall where the index can't.
+    """
+    if len(queries) < 2:
+        raise InvalidInput(f"tuning needs 2 queries or more, half to pick and half to prove, found {len(queries)}")
+    truth = Truth(blocks, queries, k, searcher.metric, searcher.dead)
+    picking, proving = truth.part(slice(0, None, 2)), truth.part(slice(1, None, 2))
+    for caution in (*CAUTION, None):
+        reaching = [] if caution is None else list(_reaching(searcher, picking, recall, caution))
+        seconds = _race(searcher, picking, [*reaching, EXACT])
+        fastest = min(seconds, key=lambda way: seconds[way])
+        settings = dict(fastest)
+        proof = _recalls(searcher, proving, settings)
+        if proof.mean() >= recall:
+            per_query = 1000 / len(picking.queries)
+            return Tuned(
+                settings,
+                float(proof.mean()),
+                interval(proof),
+                len(proof),
+                _alone(searcher, proving, settings),
+                seconds[fastest] * per_query,
+                seconds[_key(EXACT)] * per_query,
+            )
+    raise InvalidInput(
+        f"recall {recall:g} at {k} can't be reached: looking at every code gives {proof.mean():.3f} "
+        f"({interval(proof)[0]:.3f} to {interval(proof)[1]:.3f}), since the codes are coarser than the vectors; add "
+        "',RFlat' to the factory (candidates scored by whole vectors), take a finer code such as SQ8, give more memory "
+        f"or ask for at most {_floor(proof.mean())}"
+    )
+
+
+def _reaching(searcher: Searcher, truth: Truth, recall: float, caution: float) -> Iterator[Settings]:
+    """For each ladder of settings the first rung that is sure of `recall`."""
+    for rungs in ladders(searcher.segments):
+        low, high = 0, len(rungs)
+        while low < high:
+            middle = (low + high) // 2
+            if surely(_recalls(searcher, truth, rungs[middle]), recall, caution):
+                high = middle
+            else:
+                low = middle + 1
+        if low < len(rungs):
+            yield rungs[low]
+
+
+def _recalls(searcher: Searcher, truth: Truth, settings: Settings) -> np.ndarray:
+    return truth.recalls(searcher.search(truth.queries, truth.k, settings=settings)[1])
+
+
+def _race(searcher: Searcher, truth: Truth, ways: list[Settings]) -> dict[tuple[tuple[str, float], ...], float]:
+    """Seconds that all queries take in each way: the least of some rounds, taken in turn."""
+    best = {_key(way): np.inf for way in ways}
+    for _ in range(ROUNDS):
+        for way in ways:
+            start = perf_counter()
+            searcher.search(truth.queries, truth.k, settings=way)
+            best[_key(way)] = min(best[_key(way)], perf_counter() - start)
+    return best
+
+
+def _alone(searcher: Searcher, truth: Truth, settings: Settings) -> float:
+    times = []
+    for query in truth.queries[:ALONE]:
+        start = perf_counter()
+        searcher.search(query, truth.k, settings=settings)
+        times.append(perf_counter() - start)
+    return float(np.median(times)) * 1000
+
+
+def _key(settings: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    return tuple(sorted(settings.items()))
+
+
+def _floor(value: float) -> str:
+    return f"{np.floor(value * 100) / 100:.2f}"

@@ -1,0 +1,41 @@
+"""What can be turned in an index, and in which steps: each ladder climbs from fast to thorough."""
+
+from collections.abc import Mapping, Sequence
+
+from fewshot.retrieval.engine.anatomy import base_of, refines
+from fewshot.retrieval.engine.segment import Segment
+
+Settings = Mapping[str, float]
+
+EXACT: Settings = {"exact": 1}
+REFINED = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
+STEP = 1.2
+MOST_HELD = 4096
+
+
+def ladders(segments: Sequence[Segment]) -> list[list[Settings]]:
+    """For every number of refined candidates worth trying, settings from fast to thorough; none to turn: no ladder."""
+    import faiss
+
+    lists = most = 0
+    refined = False
+    for segment in segments:
+        base = base_of(segment.index)
+        lists = max(lists, base.nlist if isinstance(base, faiss.IndexIVF) else 0)
+        most = max(most, min(len(segment), MOST_HELD) if isinstance(base, faiss.IndexHNSW) else 0)
+        refined = refined or refines(segment.index)
+    steps: list[Settings] = [{"nprobe": rung} for rung in _rungs(1, lists)]
+    if most:
+        steps = [{"efSearch": rung} for rung in _rungs(8, most)]
+    if not refined:
+        return [steps] if steps else [[{}]]
+    return [[{**step, "k_factor": factor} for step in steps or [{}]] for factor in REFINED]
+
+
+def _rungs(first: int, last: int) -> list[int]:
+    rungs: list[int] = []
+    rung = float(first)
+    while first <= last and round(rung) < last:
+        rungs.append(round(rung))
+        rung = max(rung * STEP, rung + 1)
+    return [*rungs, last] if last >= first else []
