@@ -124,6 +124,10 @@ class Index:
         """All items at least as near to a query as `threshold`."""
         return import_module("fewshot.retrieval.search").range_search(self, query, threshold, **how)
 
+    def duplicates(self, threshold: float = 0.98, **how: Any) -> Any:
+        """Groups of items joined by pairs at least as near as `threshold`."""
+        return import_module("fewshot.retrieval.search").duplicates(self, threshold, **how)
+
     def near(self, query: Any, nearest: int | None = None, threshold: float | None = None) -> list[int]:
         """The ids of the `nearest` items to a query, or of all at least as near as `threshold`; one of the two."""
         if (nearest is None) == (threshold is None):

@@ -4,6 +4,7 @@ from fewshot.retrieval.engine.blocks import Blocks
 from fewshot.retrieval.engine.building import build_segment
 from fewshot.retrieval.engine.choice import Choice, choose, explain
 from fewshot.retrieval.engine.exact import exact_search
+from fewshot.retrieval.engine.metrics import larger_is_nearer
 from fewshot.retrieval.engine.searcher import Searcher
 from fewshot.retrieval.engine.segment import segment_ids
 from fewshot.retrieval.engine.tuning import Tuned, tune
@@ -17,6 +18,7 @@ __all__ = [
     "choose",
     "exact_search",
     "explain",
+    "larger_is_nearer",
     "segment_ids",
     "tune",
 ]

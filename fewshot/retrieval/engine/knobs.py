@@ -8,7 +8,7 @@ from fewshot.retrieval.engine.segment import Segment
 Settings = Mapping[str, float]
 
 EXACT: Settings = {"exact": 1}
-REFINED = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
+REFINED = (4, 2, 6, 3, 8, 1, 12, 16, 32, 64)  # the likely ones first, so that the others are soon left
 STEP = 1.2
 MOST_HELD = 4096
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from fewshot.errors import InvalidInput, UnreadableFile
 from fewshot.retrieval.engine.merging import merge, merge_ranges
-from fewshot.retrieval.engine.metrics import faiss_metric
+from fewshot.retrieval.engine.metrics import faiss_metric, larger_is_nearer
 from fewshot.retrieval.engine.segment import Segment
 from fewshot.retrieval.engine.selection import Selection
 from fewshot.retrieval.engine.vectors import checked_queries
@@ -88,13 +88,15 @@ class Searcher:
         allowed: np.ndarray | Selections | None = None,
         settings: Mapping[str, float] | None = None,
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """For each query the scores and ids of everything nearer than `threshold`, nearest first.
+        """For each query the scores and ids of everything at least as near as `threshold`, nearest first.
 
         Every vector is looked at, unless `settings` are given: then only what these settings reach.
         """
         queries = checked_queries(queries, self.dim, self.metric)
+        beyond = np.float32(-np.inf if larger_is_nearer(self.metric) else np.inf)
+        limit = float(np.nextafter(np.float32(threshold), beyond))  # FAISS leaves out what lies on the limit
         found = [
-            segment.range_search(queries, threshold, selection, settings or {})
+            segment.range_search(queries, limit, selection, settings or {})
             for segment, selection in zip(self.segments, self._selections(allowed), strict=True)
         ]
         return merge_ranges(found, len(queries), self.metric)

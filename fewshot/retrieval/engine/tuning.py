@@ -14,6 +14,8 @@ from fewshot.retrieval.engine.searcher import Searcher
 
 CAUTION = (1.64, 2.6, 3.5)  # standard errors above the recall asked, more when the proof before failed
 ROUNDS = 3
+RACING = 4  # of the settings that reach the recall, these many are timed again
+TOO_SLOW = 1.5  # times the best so far, where a ladder is left
 ALONE = 50
 
 
@@ -46,8 +48,8 @@ def tune(searcher: Searcher, blocks: Blocks, queries: np.ndarray, recall: float,
     truth = Truth(blocks, queries, k, searcher.metric, searcher.dead)
     picking, proving = truth.part(slice(0, None, 2)), truth.part(slice(1, None, 2))
     for caution in (*CAUTION, None):
-        reaching = [] if caution is None else list(_reaching(searcher, picking, recall, caution))
-        seconds = _race(searcher, picking, [*reaching, EXACT])
+        reaching = [] if caution is None else sorted(_reaching(searcher, picking, recall, caution), key=lambda r: r[0])
+        seconds = _race(searcher, picking, [*(way for _, way in reaching[:RACING]), EXACT])
         fastest = min(seconds, key=lambda way: seconds[way])
         settings = dict(fastest)
         proof = _recalls(searcher, proving, settings)
@@ -70,18 +72,24 @@ def tune(searcher: Searcher, blocks: Blocks, queries: np.ndarray, recall: float,
     )
 
 
-def _reaching(searcher: Searcher, truth: Truth, recall: float, caution: float) -> Iterator[Settings]:
-    """For each ladder of settings the first rung that is sure of `recall`."""
+def _reaching(searcher: Searcher, truth: Truth, recall: float, caution: float) -> Iterator[tuple[float, Settings]]:
+    """For each ladder the seconds and settings of the first rung sure of `recall`, unless others are much faster."""
+    best = np.inf
     for rungs in ladders(searcher.segments):
-        low, high = 0, len(rungs)
+        low, high, reached = 0, len(rungs), 0.0
         while low < high:
             middle = (low + high) // 2
-            if surely(_recalls(searcher, truth, rungs[middle]), recall, caution):
-                high = middle
+            start = perf_counter()
+            recalls = _recalls(searcher, truth, rungs[middle])
+            seconds = perf_counter() - start
+            if surely(recalls, recall, caution):
+                high, reached, best = middle, seconds, min(best, seconds)
+            elif seconds > TOO_SLOW * best:
+                break
             else:
                 low = middle + 1
-        if low < len(rungs):
-            yield rungs[low]
+        if reached:
+            yield reached, rungs[high]
 
 
 def _recalls(searcher: Searcher, truth: Truth, settings: Settings) -> np.ndarray:
