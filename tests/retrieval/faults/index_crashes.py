@@ -154,6 +154,8 @@ def _fresh() -> Iterator[Path]:
 def grid(names: list[str], ways: list[str], stride: int = 1, offset: int = 1) -> dict[str, dict]:
     """Every `stride`-th point of the scenarios, in every way; counts of how they ended, and what was lost."""
     results: dict[str, dict] = {}
+    with _fresh() as folder:
+        SCENARIOS["compact"].prepare(folder)  # imports what is needed once here, not in every child
     for name in names:
         with _fresh() as folder:
             steps = steps_of(SCENARIOS[name], folder)
