@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from fewshot.retrieval.store import Manifest, Snapshot, use_version
 if TYPE_CHECKING:
     from fewshot.retrieval.build import Added, Plan
     from fewshot.retrieval.engine import Searcher
+    from fewshot.retrieval.search import Duplicates, Hits
     from fewshot.retrieval.verify import Report
 
 Backing = Any  # a Backbone, a TextEncoder, or the name of one
@@ -116,24 +116,46 @@ class Index:
             )
         return made
 
-    def search(self, query: Any, k: int = 10, **how: Any) -> Any:
-        """The `k` items nearest to a query."""
-        return import_module("fewshot.retrieval.search").search(self, query, k, **how)
+    def search(
+        self,
+        query: Any,
+        k: int = 10,
+        where: str | None = None,
+        exclude_self: bool = False,
+        settings: Mapping[str, float] | None = None,
+    ) -> Hits:
+        """The `k` items nearest to a query or to each of a list: pictures, paths, texts, ids, or vectors (D,).
 
-    def range_search(self, query: Any, threshold: float, **how: Any) -> Any:
-        """All items at least as near to a query as `threshold`."""
-        return import_module("fewshot.retrieval.search").range_search(self, query, threshold, **how)
+        `where` filters, as in `label = 'mug' and year > 2019`; `exclude_self` leaves out the item that asks. `settings`
+        (nprobe, efSearch, k_factor) are the tuned ones unless given. Raises `InvalidInput` for k larger than the index,
+        for texts where the backbone knows no words, and for a filter that cannot be understood.
+        """
+        from fewshot.retrieval.search import search
 
-    def duplicates(self, threshold: float = 0.98, **how: Any) -> Any:
-        """Groups of items joined by pairs at least as near as `threshold`."""
-        return import_module("fewshot.retrieval.search").duplicates(self, threshold, **how)
+        return search(self, query, k, where, exclude_self, settings)
+
+    def range_search(
+        self, query: Any, threshold: float, where: str | None = None, exclude_self: bool = False
+    ) -> Hits | list[Hits]:
+        """All items at least as near to a query as `threshold` (l2: squared distance at most that), nearest first."""
+        from fewshot.retrieval.search import range_search
+
+        return range_search(self, query, threshold, where, exclude_self)
+
+    def duplicates(self, threshold: float = 0.98, where: str | None = None, exact: bool | None = None) -> Duplicates:
+        """Groups of items joined by pairs at least as near as `threshold`; `exact` None is exact up to 20,000 items."""
+        from fewshot.retrieval.search import duplicates
+
+        return duplicates(self, threshold, where, exact)
 
     def near(self, query: Any, nearest: int | None = None, threshold: float | None = None) -> list[int]:
         """The ids of the `nearest` items to a query, or of all at least as near as `threshold`; one of the two."""
         if (nearest is None) == (threshold is None):
             raise InvalidInput("give nearest or threshold, one of the two")
-        hits = self.range_search(query, threshold) if threshold is not None else self.search(query, nearest or 1)
-        return [int(number) for number in np.asarray(hits.ids).reshape(-1)]
+        if threshold is None:
+            return self.search(query, int(nearest or 1)).ids.reshape(-1).tolist()
+        found = self.range_search(query, threshold)
+        return [number for hits in (found if isinstance(found, list) else [found]) for number in hits.ids.tolist()]
 
     def add(self, source: Any, **how: Any) -> Added:
         """Add what is new or has changed in `source`; this object then sees it. `how` as in `build`."""

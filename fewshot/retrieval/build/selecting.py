@@ -41,6 +41,6 @@ def _by_keys(there: Snapshot, keys: Sequence[str]) -> np.ndarray:
 
 
 def _where(there: Snapshot, condition: str) -> np.ndarray:
-    from importlib import import_module
+    from fewshot.retrieval.search import matching
 
-    return np.asarray(import_module("fewshot.retrieval.search.where").matching(there, condition))
+    return matching(there, condition)
