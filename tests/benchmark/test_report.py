@@ -153,6 +153,15 @@ def test_replace_block(tmp_path) -> None:
     assert page.read_text() == "before\n<!-- results:begin -->\nnew\n<!-- results:end -->\nafter\n"
 
 
+def test_replace_block_by_name(tmp_path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- results:begin -->a<!-- results:end --><!-- curves:begin -->b<!-- curves:end -->c")
+    replace_block(page, "new", block="curves")
+    assert page.read_text() == (
+        "<!-- results:begin -->a<!-- results:end --><!-- curves:begin -->\nnew\n<!-- curves:end -->c"
+    )
+
+
 def test_replace_block_needs_its_marks(tmp_path) -> None:
     page = tmp_path / "page.md"
     page.write_text("no marks")

@@ -8,9 +8,6 @@ from fewshot.benchmark.result import Result
 from fewshot.errors import InvalidInput
 from fewshot.files import whole_file
 
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
-
-
 def markdown_report(results: Sequence[Result], cell: Cell = percent) -> str:
     """Tables of accuracy in per cent with 95 % intervals; the best of a column is bold.
 
@@ -19,15 +16,16 @@ def markdown_report(results: Sequence[Result], cell: Cell = percent) -> str:
     return "\n\n".join(_section(table, cell) for table in accuracy_tables(results)) + "\n"
 
 
-def replace_block(page: str | Path, content: str) -> None:
-    """Put `content` between the marks `results:begin` and `results:end` of `page`, leaving the rest as it is."""
+def replace_block(page: str | Path, content: str, block: str = "results") -> None:
+    """Put `content` between the marks `BLOCK:begin` and `BLOCK:end` of `page`, leaving the rest as it is."""
     page = Path(page)
+    begin, end = f"<!-- {block}:begin -->", f"<!-- {block}:end -->"
     text = page.read_text(encoding="utf-8") if page.is_file() else ""
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise InvalidInput(f"{page} must hold the lines {BEGIN} and {END} once each; the report goes between them")
-    before, rest = text.split(BEGIN)
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise InvalidInput(f"{page} must hold the lines {begin} and {end} once each; the report goes between them")
+    before, rest = text.split(begin)
     with whole_file(page) as beside:
-        beside.write_text(f"{before}{BEGIN}\n{content.strip()}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+        beside.write_text(f"{before}{begin}\n{content.strip()}\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
 def _section(table: AccuracyTable, cell: Cell) -> str:

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Learners with words beside learners of images alone, in the space of the default bridge: all classes of a data set at
+# once, ten supports drawn from two thirds of each class and tested on the rest, which no learner reaches; settings fixed.
+# The results are kept in benchmarks/words_store. Run it as `uv run --extra offline scripts/run_words.sh`, with
+# FEWSHOT_DATA set; it goes on where it was when it is stopped. Then, for the table and the plot in docs/words.md:
+#   python benchmarks/tables.py
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+run() {
+    fewshot bench run --store benchmarks/words_store --backbone bridge:lite0-minilm --precision float32 --ways all \
+        --pool 2/3 --words simple --episodes 10 "$@"
+}
+shots() { for count in "$@"; do echo "--shots $count"; done; }
+learners() { for name in "$@"; do echo "--learner $name"; done; }
+
+images=(prototypical ridge linear-probe)
+quick=(zero-shot gda tip-adapter ape em-dirichlet-clip tda transclip zlap 'ensemble:learners=zero-shot+ridge')
+trained=(tip-adapter-f ape-t lp++ zs-lp clap taskres clip-adapter cross-modal-lp)
+
+run --dataset cifar-fs@test $(shots 1 2 4 8 16) $(learners "${images[@]}" "${quick[@]}" "${trained[@]}")
+for dataset in caltech101 grocery-store; do
+    run --dataset "$dataset" $(shots 1 2 4 8 16) $(learners "${images[@]}" "${quick[@]}")
+    run --dataset "$dataset" $(shots 1 2 4) $(learners "${trained[@]}")
+done
+# prompts are trained through the text tower: hours at more shots on two cores
+run --dataset cifar-fs@test $(shots 1 2 4) $(learners coop)
+run --dataset cifar-fs@test $(shots 1) $(learners cocoop)
