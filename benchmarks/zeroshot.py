@@ -27,9 +27,8 @@ DRAWS, QUERIES = 10, 200
 TRAINING_FREE = ("zero-shot", "gda", "tip-adapter", "ape", "transclip", "zlap", "em-dirichlet-clip", "tda")
 TRAINED = ("tip-adapter-f", "ape-t", "zs-lp", "clap", "taskres", "clip-adapter", "cross-modal-lp")
 # sixteen methods; those that are trained, for a few steps, since all steps of a method cost the same
-SETTINGS = (
-    dict.fromkeys(TRAINING_FREE, {}) | dict.fromkeys(TRAINED, {"epochs": 2}) | {"lp++": {"steps": 10, "every": 10}}
-)
+SETTINGS: dict[str, dict[str, Any]] = {name: {} for name in TRAINING_FREE} | {name: {"epochs": 2} for name in TRAINED}
+SETTINGS["lp++"] = {"steps": 10, "every": 10}
 
 
 def draws_of(ways: int, shots: int, dim: int, draws: int = DRAWS) -> dict[str, Any]:
