@@ -25,6 +25,7 @@ def exact_search(
     costs = np.full((len(queries), k), np.inf)
     names = np.full((len(queries), k), -1, dtype=np.int64)
     for ids, features in blocks():
+        ids = np.asarray(ids, dtype=np.int64)
         if dead is not None and len(dead):
             living = ~np.isin(ids, dead)
             ids, features = ids[living], features[living]
@@ -33,32 +34,33 @@ def exact_search(
         features = np.ascontiguousarray(features, dtype=np.float32)
         for start in range(0, len(queries), TOGETHER):
             some = slice(start, start + TOGETHER)
-            block_costs, positions = _nearest_of_block(queries[some], features, k, metric)
+            block_costs, block_names = _nearest_of_block(queries[some], ids, features, k, metric)
             all_costs = np.concatenate([costs[some], block_costs], axis=1)
-            all_names = np.concatenate([names[some], np.asarray(ids)[positions]], axis=1)
+            all_names = np.concatenate([names[some], block_names], axis=1)
             costs[some], names[some] = _first(all_costs, all_names, k)
     return names, np.where(names < 0, np.nan, -costs if larger_is_nearer(metric) else costs)
 
 
-def _nearest_of_block(queries: np.ndarray, features: np.ndarray, k: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """Costs (lower is nearer) in float64 and positions of the k nearest rows of one block."""
+def _nearest_of_block(
+    queries: np.ndarray, ids: np.ndarray, features: np.ndarray, k: int, metric: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Costs (lower is nearer) in float64 and ids of the k nearest rows of one block."""
     import faiss
 
     count = len(features)
     if count <= k + MARGIN:
-        everyone = np.broadcast_to(np.arange(count), (len(queries), count))
-        return _first(_costs(queries, features[None], metric), everyone, k)
+        return _first(_costs(queries, features[None], metric), np.broadcast_to(ids, (len(queries), count)), k)
     rough, positions = faiss.knn(queries, features, k + MARGIN, metric=faiss_metric(metric))
     costs = _costs(queries, features[positions], metric)
     last = -rough[:, -1] if larger_is_nearer(metric) else rough[:, -1]
-    costs, positions = _first(costs, positions, k)
+    costs, names = _first(costs, ids[positions], k)
     asked, longest = np.linalg.norm(queries, axis=1), np.linalg.norm(features, axis=1).max()
     terms = asked * longest if larger_is_nearer(metric) else (asked + longest) ** 2
     slack = ROUNDING * queries.shape[1] * terms  # twice the most that float32 sums can be off
     for row in np.flatnonzero(last - slack <= costs[:, -1]):  # one left out could still be nearer
         whole = _costs(queries[row : row + 1], features[None], metric)
-        costs[row : row + 1], positions[row : row + 1] = _first(whole, np.arange(count)[None], k)
-    return costs, positions
+        costs[row : row + 1], names[row : row + 1] = _first(whole, ids[None], k)
+    return costs, names
 
 
 def _costs(queries: np.ndarray, candidates: np.ndarray, metric: str) -> np.ndarray:

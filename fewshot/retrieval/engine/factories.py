@@ -3,7 +3,7 @@
 from typing import Any
 
 from fewshot.errors import InvalidInput
-from fewshot.retrieval.engine.anatomy import filterable
+from fewshot.retrieval.engine.anatomy import base_of, filterable
 from fewshot.retrieval.engine.metrics import faiss_metric
 
 
@@ -23,6 +23,8 @@ def make_index(factory: str, dim: int, metric: str) -> Any:
             f"FAISS can't make an index {factory!r} of dimension {dim} with {metric}: {reason}"
         ) from None
     inner = faiss.downcast_index(index)
+    if isinstance(base := base_of(inner), faiss.IndexIVF) and not 1 <= base.nlist < 2**24:
+        raise InvalidInput(f"{factory!r} has {base.nlist} lists; an IVF index needs between 1 and 16 million")
     if isinstance(inner, faiss.IndexIDMap):
         raise InvalidInput(f"{factory!r} numbers its rows; leave IDMap out, ids are kept by the index itself")
     if not filterable(inner):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fewshot.retrieval.index import Index
     from fewshot.retrieval.search.hits import Hits
 
-CELL, MARGIN, TITLE = 168, 10, 34
+CELL, MARGIN, TITLE, SCORE = 168, 10, 34, 44
 PAPER, INK, FAINT = (255, 255, 255), (25, 25, 25), (120, 120, 120)
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
@@ -47,8 +47,9 @@ def draw_sheet(index: Index, answers: Sequence[Hits], path: Path, columns: int =
             down = top + place // columns * (CELL + TITLE + MARGIN)
             _paste(paper, pen, pictures, row["key"], left, down, fonts[1])
             pen.text((left, down + CELL + 3), _fitting(row["key"], CELL, pen, fonts[1]), INK, font=fonts[1])
-            told = f"{row['score']:.3f}" + (f"  {row['label']}" if row["label"] is not None else "")
-            pen.text((left, down + CELL + 17), _fitting(told, CELL, pen, fonts[1]), FAINT, font=fonts[1])
+            pen.text((left, down + CELL + 17), f"{row['score']:.3f}", FAINT, font=fonts[1])
+            label = _fitting(row["label"] or "", CELL - SCORE, pen, fonts[1])
+            pen.text((left + SCORE, down + CELL + 17), label, FAINT, font=fonts[1])
         top += rows * (CELL + TITLE + MARGIN)
     with whole_file(path) as beside:
         paper.save(beside, format=FORMATS[path.suffix.lower()])
