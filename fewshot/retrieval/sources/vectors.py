@@ -103,7 +103,7 @@ def clip_retrieval(folder: Path, which: str = "img_emb") -> VectorSource:
 def _metadata(folder: Path, file: Path, rows: int) -> Any:
     import pyarrow
 
-    path = folder / "metadata" / f"metadata_{_number(file)}.parquet"
+    path = folder / "metadata" / f"metadata_{file.stem.rpartition('_')[2]}.parquet"  # both padded with zeros, or none
     if not path.is_file():
         return pyarrow.table({"place": [f"{_number(file)}/{row}" for row in range(rows)]})
     table = read_table(path)
