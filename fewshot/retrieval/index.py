@@ -16,6 +16,7 @@ from fewshot.retrieval.store import Manifest, Snapshot, use_version
 if TYPE_CHECKING:
     from fewshot.retrieval.build import Added, Plan
     from fewshot.retrieval.engine import Searcher
+    from fewshot.retrieval.exports import Exported
     from fewshot.retrieval.search import Duplicates, Hits
     from fewshot.retrieval.verify import Report
 
@@ -188,6 +189,15 @@ class Index:
         changed = life.compact(self.folder, wait)
         self.reopen()
         return changed
+
+    def export(self, kind: str, target: str | Path, **how: Any) -> Exported:
+        """Copy what holds now and is not deleted to LanceDB, pgvector, clip-retrieval's layout, or an embedding table.
+
+        `kind`, `target` and `how` (name, replace, ann, progress) as in `fewshot.retrieval.exports.export`.
+        """
+        from fewshot.retrieval.exports import export
+
+        return export(self.folder, kind, target, **how)
 
     def reopen(self) -> None:
         """Go over to the version that holds now."""
