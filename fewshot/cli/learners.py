@@ -60,6 +60,7 @@ def show(name: str, as_json: bool) -> None:
     Example:
       fewshot learners show ridge
     """
+    import fewshot.benchmark  # noqa: F401  where all learners are known
     from fewshot.learners import describe_learner
 
     facts = describe_learner(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from fewshot.retrieval import build as life
 from fewshot.retrieval.store import Manifest, Snapshot, use_version
 
 if TYPE_CHECKING:
+    from fewshot.learners import Learner
     from fewshot.retrieval.build import Added, Plan
     from fewshot.retrieval.engine import Searcher
     from fewshot.retrieval.exports import Exported
+    from fewshot.retrieval.recognition import Recognised, Rule, Threshold
     from fewshot.retrieval.search import Duplicates, Hits
     from fewshot.retrieval.verify import Report
 
@@ -148,6 +150,29 @@ class Index:
         from fewshot.retrieval.search import duplicates
 
         return duplicates(self, threshold, where, exact)
+
+    def classify(
+        self,
+        images: Any,
+        k: int | None = None,
+        rule: Rule | Literal["knn", "mean"] = "knn",
+        reject_at: float | Threshold | None = None,
+        false_accepts: float | None = None,
+    ) -> Recognised | list[Recognised]:
+        """The class that each of `images` shows, by the labelled items it is nearest to; one picture a class will do.
+
+        Pictures of none of the classes are rejected by a score, by a threshold that `recognition.calibrate` made, or at
+        a rate of `false_accepts`; see `recognition.classify`.
+        """
+        from fewshot.retrieval.recognition import classify
+
+        return classify(self, images, k, rule, reject_at, false_accepts)
+
+    def as_learner(self, rule: Rule | Literal["knn", "mean"] = "knn", kind: str | None = None) -> Learner:
+        """The few-shot learner that recognises as `classify` does; see `recognition.as_learner`."""
+        from fewshot.retrieval.recognition import as_learner
+
+        return as_learner(self, rule, kind)
 
     def near(self, query: Any, nearest: int | None = None, threshold: float | None = None) -> list[int]:
         """The ids of the `nearest` items to a query, or of all at least as near as `threshold`; one of the two."""

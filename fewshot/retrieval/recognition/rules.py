@@ -1,0 +1,118 @@
+"""How neighbours become a class: a weighted vote of the nearest items, or the nearest class mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+
+from fewshot.errors import InvalidInput
+from fewshot.retrieval.recognition.neighbours import (
+    Found,
+    nearest_items,
+    nearest_items_of_others,
+    nearest_means,
+)
+from fewshot.retrieval.recognition.support import Support
+
+Name = Literal["knn", "mean"]
+Weights = Literal["softmax", "uniform"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of recognition.
+
+    "knn": the `k` nearest items vote, each with the weight exp(closeness / temperature) ("softmax", as Wu et al. 2018,
+    arXiv:1805.01978, whose temperature is the default) or 1 ("uniform"); of equal votes the nearer class wins. "mean":
+    the class with the nearest mean, and `k` says nothing. Closeness is the cosine, the inner product, or minus the
+    squared distance, by the metric of the index. The score of a class is the closeness of its nearest voter, or of its
+    mean: what a threshold for rejection looks at. Raises `InvalidInput` for what is none of these.
+    """
+
+    name: Name = "knn"
+    k: int = 1
+    weights: Weights = "softmax"
+    temperature: float = 0.07
+
+    def __post_init__(self) -> None:
+        if self.name not in get_args(Name):
+            raise InvalidInput(
+                f"the rule is knn (nearest items vote) or mean (nearest class mean), found {self.name!r}"
+            )
+        if self.weights not in get_args(Weights):
+            raise InvalidInput(f"the weights of votes are softmax or uniform, found {self.weights!r}")
+        if self.k < 1 or not self.temperature > 0:
+            raise InvalidInput(
+                f"k must be 1 or more and the temperature above zero, found {self.k} and {self.temperature}"
+            )
+
+    def __str__(self) -> str:
+        if self.name == "mean":
+            return "nearest class mean"
+        if self.k == 1:
+            return "nearest item"
+        weighed = "equal weights" if self.weights == "uniform" else f"weights exp(closeness / {self.temperature:g})"
+        return f"vote of the {self.k} nearest items, {weighed}"
+
+
+class Answers(NamedTuple):
+    """For each query, all (Q,): the class and its closeness, the share of the votes for it, the runner-up and its
+    closeness (-1 and -inf where there is no second class), and the id of the nearest voter (-1 for class means).
+    """
+
+    classes: np.ndarray
+    closeness: np.ndarray
+    share: np.ndarray
+    runner_up: np.ndarray
+    runner_up_closeness: np.ndarray
+    nearest: np.ndarray
+
+
+def answer(support: Support, vectors: np.ndarray, rule: Rule) -> Answers:
+    """Recognise vectors (Q, D). Raises `InvalidInput` where there are fewer than `k` labelled items."""
+    if rule.name == "mean":
+        found = nearest_means(support, vectors, 2)
+        ones, none = np.ones(len(vectors)), np.full(len(vectors), -1)
+        return Answers(
+            found.classes[:, 0], found.closeness[:, 0], ones, found.classes[:, 1], found.closeness[:, 1], none
+        )
+    if rule.k > len(support):
+        raise InvalidInput(f"k must be at most {len(support)}, the labelled items of the index, found {rule.k}")
+    found = nearest_items(support, vectors, rule.k)
+    votes = vote(found, rule)
+    rows = np.arange(len(vectors))
+    first = votes.argmax(1)  # of equal votes the first, and neighbours come nearest first
+    won = found.classes[rows, first]
+    others = np.where(found.classes == won[:, None], -1.0, votes)
+    second = others.argmax(1)
+    runner_up, closeness = found.classes[rows, second], found.closeness[rows, second]
+    alone = np.flatnonzero(others[rows, second] < 0)
+    if len(alone):
+        beyond = nearest_items_of_others(support, vectors[alone], won[alone], 1)
+        runner_up[alone], closeness[alone] = beyond.classes[:, 0], beyond.closeness[:, 0]
+    return Answers(won, found.closeness[rows, first], votes[rows, first], runner_up, closeness, found.ids[rows, first])
+
+
+def answer_as_stranger(support: Support, vectors: np.ndarray, own: np.ndarray, rule: Rule) -> np.ndarray:
+    """The closeness (Q,) of the class that each query would be taken for if its own class, `own` (Q,), weren't there.
+
+    -inf where there is no other class.
+    """
+    if rule.name == "mean":
+        return nearest_means(support, vectors, 1, own).closeness[:, 0]
+    found = nearest_items_of_others(support, vectors, own, rule.k)
+    return found.closeness[np.arange(len(vectors)), vote(found, rule).argmax(1)]
+
+
+def vote(found: Found, rule: Rule) -> np.ndarray:
+    """The share (Q, k) of the votes that the class of each neighbour gets; places without a neighbour get none."""
+    real = found.classes >= 0
+    weights = real.astype(np.float64)
+    if rule.weights == "softmax":
+        nearest = np.where(np.isfinite(found.closeness[:, :1]), found.closeness[:, :1], 0)
+        weights = np.exp((found.closeness - nearest) / rule.temperature)
+    same = (found.classes[:, :, None] == found.classes[:, None]) & real[:, :, None]
+    votes = (same * weights[:, None]).sum(2)
+    return np.asarray(votes / np.maximum(weights.sum(1, keepdims=True), 1e-300))
