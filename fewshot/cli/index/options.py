@@ -26,6 +26,13 @@ _EMBEDDING = (
     click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Items at a time."),
     click.option("--workers", type=click.IntRange(0), help="Processes that decode; by default one a core."),
     click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto."),
+    click.option(
+        "--shard-rows",
+        type=click.IntRange(1),
+        default=2048,
+        show_default=True,
+        help="Items embedded between two notes of what is done: what a kill can lose.",
+    ),
     click.option("--restart", is_flag=True, help="Throw away work that another backbone has begun."),
     wait_option,
 )
