@@ -40,11 +40,11 @@ def gains(results: list[Result]) -> str:
     """A table a shot: words alone, the best by images alone, the best by both, and what both add to either."""
     lines = [
         "Do words and one image beat each alone? The best learner of its kind in each row (picked on these numbers, so "
-        "that the picked ones flatter themselves a little), and the ensemble of zero-shot and ridge, which nothing was "
+        "that the picked ones flatter themselves a little), and the ensemble of zero-shot and the linear probe, which nothing was "
         "picked for; differences are paired over the ten draws, ± 95 % t-interval.",
         "",
-        "| data set | shots | words alone | images alone | both | both − words | both − images | zero-shot + ridge | "
-        "it − words | it − ridge |",
+        "| data set | shots | words alone | images alone | both | both − words | both − images | zero-shot + linear-probe | "
+        "it − words | it − linear-probe |",
         "|---|---:|---:|---|---|---:|---:|---:|---:|---:|",
     ]
     for (dataset, shots), found in sorted(_by_task(results).items()):
@@ -52,12 +52,12 @@ def gains(results: list[Result]) -> str:
         words = _best(result for result in one_by_one if kind_of(result) == "words alone")
         images = _best(result for result in one_by_one if kind_of(result) == "images alone")
         both = _best(result for result in one_by_one if kind_of(result).startswith("both"))
-        ridge = _best(result for result in found if result.learner["name"] == "ridge")
+        probe = _best(result for result in found if result.learner["name"] == "linear-probe")
         joined = _best(result for result in found if result.learner["name"] == "ensemble")
-        if None in (words, images, both, ridge, joined):
+        if None in (words, images, both, probe, joined):
             continue
         cells = [dataset, str(shots), _percent(words), _named(images), _named(both), _gain(both, words)]
-        cells += [_gain(both, images), _percent(joined), _gain(joined, words), _gain(joined, ridge)]
+        cells += [_gain(both, images), _percent(joined), _gain(joined, words), _gain(joined, probe)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -88,7 +88,7 @@ def _panel(axes: Any, results: list[Result]) -> None:
         means = [100 * result.accuracy for result in found]
         colour = KINDS[kind_of(found[0])][0]
         axes.errorbar(shots, means, [100 * result.ci95 for result in found], color=colour, lw=1.2, capsize=2, alpha=0.8)
-        name = "zero-shot + ridge" if found[0].learner["name"] == "ensemble" else label
+        name = "zero-shot + linear-probe" if found[0].learner["name"] == "ensemble" else label
         ends.append((means[-1], shots[-1], name, colour))
     ticks = sorted({result.protocol.shots for result in results})
     axes.set_xscale("log", base=2)
