@@ -235,7 +235,7 @@ def shop(tmp_path_factory):
             place.mkdir(parents=True)
             noise = random.integers(-4, 5, size=(16, 16, 3))
             Image.fromarray((colour + noise).clip(0, 255).astype(np.uint8)).save(place / "picture.png")
-    Index.build(folder / "known", folder / "index", "fewshot:raw-pixels", metric="l2", progress=False)
+    Index.build(folder / "known", folder / "index", "fewshot:raw-pixels", metric="l2", workers=0, progress=False)
     return folder
 
 

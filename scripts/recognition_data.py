@@ -1,0 +1,84 @@
+"""The pictures that `compare_recognition.py` indexes and asks: openmoji, Grocery Store and Omniglot, as features."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+import fewshot
+from fewshot.backbones import Backbone
+from fewshot.datasets import Dataset
+from fewshot.datasets.collection import openmoji
+from fewshot.datasets.grouping import Grouping
+from fewshot.embeddings import EmbeddingTable
+
+DRAWINGS, SEED = 3000, 0  # Omniglot drawings asked, and the seed that chooses them
+
+
+class Material(NamedTuple):
+    """Unit features and class numbers of the one picture a class that is indexed, and of the pictures asked."""
+
+    name: str
+    items: np.ndarray
+    classes: np.ndarray
+    asked: np.ndarray
+    answers: np.ndarray
+
+
+def all_emoji() -> Dataset:
+    """All pictures of the package that differ from their line drawing; a class each, asked by drawings of one class."""
+    codes = sorted(path.stem for path in openmoji._folder().glob("*.svg"))
+    drawing = {code: openmoji._digest(code, "line") for code in codes}
+    codes = [code for code in codes if openmoji._digest(code, "color") != drawing[code]]
+    times = Counter(drawing[code] for code in codes)
+    own = [code for code in codes if times[drawing[code]] == 1]
+    pictures = [(code, "color") for code in codes] + [(code, "line") for code in own]
+    number = {code: place for place, code in enumerate(codes)}
+    return Dataset(
+        "openmoji-all",
+        openmoji.EmojiImages(pictures, 128),
+        torch.tensor([number[code] for code, _ in pictures]),
+        tuple(codes),
+        tuple(f"{domain}/{code}" for code, domain in pictures),
+        groups={"domain": Grouping.of([domain for _, domain in pictures])},
+    )
+
+
+def some_omniglot() -> Dataset:
+    """Every character by its first drawer, and a sample of the others' drawings."""
+    whole = fewshot.load_dataset("omniglot")
+    drawer = whole.groups["drawer"]
+    first = (drawer.codes == drawer.names.index("01")).nonzero().flatten()
+    rest = (drawer.codes != drawer.names.index("01")).nonzero().flatten()
+    generator = torch.Generator().manual_seed(SEED)
+    sample = rest[torch.randperm(len(rest), generator=generator)[:DRAWINGS].sort().values]
+    return whole.select(torch.cat([first, sample]))
+
+
+def materials(backbone: Backbone) -> list[Material]:
+    """The three, embedded once and kept in the cache."""
+    grocery = grocery_photos(backbone)
+    emoji = fewshot.embed(backbone, all_emoji())
+    omniglot = fewshot.embed(backbone, some_omniglot())
+    return [
+        material("openmoji", emoji, "domain", "color"),
+        material("grocery-store", grocery, "domain", "iconic"),
+        material("omniglot", omniglot, "drawer", "01"),
+    ]
+
+
+def grocery_photos(backbone: Backbone) -> EmbeddingTable:
+    """Grocery Store, all of it."""
+    return fewshot.embed(backbone, fewshot.load_dataset("grocery-store"))
+
+
+def material(name: str, table: EmbeddingTable, group: str, indexed: str) -> Material:
+    """The items of one value of a grouping as the index, all the others as questions."""
+    grouping = table.groups[group]
+    mine = (grouping.codes == grouping.names.index(indexed)).numpy()
+    features = torch.nn.functional.normalize(table.features.float(), dim=1).numpy()
+    labels = table.labels.numpy()
+    return Material(name, features[mine], labels[mine], features[~mine], labels[~mine])
