@@ -47,6 +47,8 @@ def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
             lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
     except FileNotFoundError:
         raise UnreadableFile(f"{path} does not exist") from None
+    except OSError as error:
+        raise UnreadableFile(f"{path} cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnreadableFile(f"{path} is not a CSV in UTF-8 ({error})") from None
     return (lines[0][1], lines[1:]) if lines else ([], [])

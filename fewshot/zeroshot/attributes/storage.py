@@ -27,10 +27,12 @@ def load_model(folder: Path) -> AttributeModel:
     content = read_json(folder / "model.json")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UnreadableFile(f"{folder} holds no AttributeModel")
-    if content["version"] > VERSION:
-        raise UnreadableFile(f"{folder} is of version {content['version']}, this fewshot reads {VERSION}: upgrade it")
     try:
+        if content["version"] > VERSION:
+            raise UnreadableFile(
+                f"{folder} is of version {content['version']}, this fewshot reads {VERSION}: upgrade it"
+            )
         state = load_file(folder / "model.safetensors")
         return AttributeModel(create_attribute_method(content["method"], **content["settings"]), state)
-    except (SafetensorError, OSError, KeyError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError) as error:
         raise UnreadableFile(f"{folder} is damaged ({error})") from None

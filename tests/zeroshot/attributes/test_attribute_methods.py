@@ -298,6 +298,9 @@ def test_damaged_models_are_told(tmp_path):
     (folder / "model.json").write_text(content.replace('"version": 1', '"version": 2'))
     with pytest.raises(UnreadableFile, match="is of version 2, this fewshot reads 1: upgrade it"):
         AttributeModel.load(folder)
+    (folder / "model.json").write_text(content.replace('"version"', '"revision"'))
+    with pytest.raises(UnreadableFile, match="model is damaged .'version'"):
+        AttributeModel.load(folder)
     (folder / "model.json").write_text(content)
     (folder / "model.safetensors").write_bytes(b"cut")
     with pytest.raises(UnreadableFile, match="model is damaged"):

@@ -93,6 +93,8 @@ def test_faults_of_own_tables_are_told(tmp_path, text, message):
 
 
 def test_unreadable_own_tables_are_told(tmp_path):
+    with pytest.raises(UnreadableFile, match="cannot be read: Is a directory"):
+        read_attributes(tmp_path)
     with pytest.raises(UnreadableFile, match="none.csv does not exist"):
         read_attributes(tmp_path / "none.csv")
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
