@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from index_scenarios import SCENARIOS, Lie, Scenario, check_tidy, check_truth, state_of
+from index_scenarios import SCENARIOS, Lie, Scenario, check_tidy, check_truth, forked, state_of
 
-from fewshot.errors import FewshotError, InvalidInput
+from fewshot.errors import FewshotError
 from fewshot.retrieval.store import writing
 
 KILLED, REFUSED, DONE = "killed", "refused", "done"
@@ -31,7 +31,7 @@ def steps_of(scenario: Scenario, folder: Path) -> list[str]:
     """The names of all steps of a scenario, counted in a child."""
     scenario.prepare(folder)
     count = folder.parent / "steps"
-    if (ended := _in_child(lambda: os.environ.update(FEWSHOT_CRASH_COUNT=str(count)) or scenario.act(folder))) != DONE:
+    if (ended := in_child(lambda: os.environ.update(FEWSHOT_CRASH_COUNT=str(count)) or scenario.act(folder))) != DONE:
         raise Lie(f"{scenario.name} {ended} without any fault")
     return count.read_text().splitlines()
 
@@ -40,7 +40,7 @@ def run_point(scenario: Scenario, folder: Path, how: str, point: int, seed: int 
     """Stop a scenario at its step `point`, check what is there, let the command go on, and check again."""
     scenario.prepare(folder)
     before = state_of(folder)
-    ended = _in_child(lambda: _with_fault(how, point, folder, seed, lambda: scenario.act(folder)))
+    ended = in_child(lambda: _with_fault(how, point, folder, seed, lambda: scenario.act(folder)))
     found = state_of(folder)
     if found == before and scenario.before is not None:
         check_truth(folder, scenario.before)
@@ -59,7 +59,7 @@ def run_point(scenario: Scenario, folder: Path, how: str, point: int, seed: int 
 
 
 def _go_on(scenario: Scenario, folder: Path, found: dict[str, int] | None) -> None:
-    if (ended := _in_child(lambda: scenario.act(folder))) == DONE:
+    if (ended := in_child(lambda: scenario.act(folder))) == DONE:
         return
     # what is done already is refused: a build of an index that is there, a deletion of items that are gone
     if scenario.name not in ("build", "build from vectors", "delete") or found is None:
@@ -115,25 +115,9 @@ def _tear(folder: Path, draw: random.Random) -> None:
                 os.truncate(path, size)
 
 
-def _in_child(act: Callable[[], object]) -> str:
+def in_child(act: Callable[[], object]) -> str:
     """Run `act` in a child process; how it ended."""
-    child = os.fork()
-    if child == 0:
-        code, writing._steps = 70, 0
-        try:
-            act()
-            code = 0
-        except InvalidInput:
-            code = 3
-        except FewshotError:
-            code = 4
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
+    _, status = os.waitpid(forked(act), 0)
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
         return KILLED
     code = os.waitstatus_to_exitcode(status)

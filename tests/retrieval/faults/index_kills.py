@@ -8,8 +8,10 @@ import argparse
 import contextlib
 import io
 import json
+import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,7 +27,7 @@ from PIL import Image
 from fewshot import create_backbone
 from fewshot.cli import main as main_command
 from fewshot.errors import FewshotError
-from fewshot.retrieval.store import read_manifest
+from fewshot.retrieval.store import has_manifest, read_manifest
 from fewshot.retrieval.verify import verify
 
 BACKBONE = "fewshot:raw-pixels"
@@ -96,27 +98,41 @@ def stamp(folder: Path) -> tuple:
     return tuple((name, (folder / name).stat().st_mtime_ns) for name in ("lock",) if (folder / name).exists())
 
 
+def version(folder: Path) -> int:
+    return read_manifest(folder).generation if has_manifest(folder) else 0
+
+
 def killed_until_done(
-    folder: Path, arguments: list[str], states: list[set[str]], times: int, draw: random.Random, span: list[float]
+    folder: Path, arguments: list[str], states: list[set[str]], times: int, draw: random.Random
 ) -> Counter:
     """Kill the command `times` times while it writes, then let it end; whenever, the old or the new state holds."""
     ended: Counter[str] = Counter()
-    for _ in range(times):
+    saved, begun, took = folder.with_name("saved"), version(folder), math.inf
+    if folder.exists():
+        shutil.copytree(folder, saved)
+    for _ in range(times + 1):
+        if version(folder) > begun:  # it came through: once more from where it began
+            shutil.rmtree(folder)
+            if saved.exists():
+                shutil.copytree(saved, folder)
         before = stamp(folder)
         process = start(*arguments)
         while process.poll() is None and stamp(folder) == before:
-            time.sleep(0.002)
+            time.sleep(0.001)
         began = time.monotonic()
-        if process.poll() is None:
-            time.sleep(draw.uniform(0, span[0]))
+        wait = took if took == math.inf else draw.uniform(0, took)
+        while process.poll() is None and time.monotonic() < began + wait:
+            time.sleep(0.0005)
         running = process.poll() is None
         process.kill()
         process.wait()
-        if not running:
-            span[0] = min(span[0], time.monotonic() - began)
+        if not running:  # so long does it take; the first time it is let to its end
+            took = (time.monotonic() - began) if took == math.inf else max(took, time.monotonic() - began)
+        check(folder, states)
         ended["killed" if running else "done before"] += 1
-        state = check(folder, states)
-        ended["new" if state == states[-1] else "old"] += running
+        if running:
+            ended[f"{arguments[0]}: {'new' if version(folder) > begun else 'old'} state"] += 1
+    shutil.rmtree(saved, ignore_errors=True)
     process = start(*arguments)
     _, said = process.communicate()
     if process.returncode and check(folder, states) != states[-1]:
@@ -147,14 +163,14 @@ def life(times: int, seed: int) -> Counter:
         first = paint(photos, range(300), seed)
         how = ["--backbone", BACKBONE, "--shard-rows", "40"]
         build = ["build", str(photos), str(folder), "--yes", *how]
-        ended += killed_until_done(folder, build, [set(), first], times, draw, [3.0])
+        ended += killed_until_done(folder, build, [set(), first], times, draw)
         more = first | paint(photos, range(300, 400), seed + 1)
         add = ["add", str(folder), str(photos), *how]
-        ended += killed_until_done(folder, add, [first, more], times, draw, [2.0])
+        ended += killed_until_done(folder, add, [first, more], times, draw)
         less = {key for key in more if not key.startswith("000")}
         gone = [part for key in sorted(more - less) for part in ("--key", key)]
-        ended += killed_until_done(folder, ["delete", str(folder), *gone], [more, less], times, draw, [0.3])
-        ended += killed_until_done(folder, ["compact", str(folder)], [less], times, draw, [1.0])
+        ended += killed_until_done(folder, ["delete", str(folder), *gone], [more, less], times, draw)
+        ended += killed_until_done(folder, ["compact", str(folder)], [less], times, draw)
         again = start(*add)  # what the last writer left is swept, and what was deleted comes back
         again.wait()
         check(folder, [more])

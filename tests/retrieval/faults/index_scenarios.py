@@ -2,20 +2,23 @@
 
 import hashlib
 import os
+import signal
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import faiss
 import numpy as np
 
-from fewshot.errors import MissingData
+from fewshot.errors import FewshotError, InvalidInput, MissingData
 from fewshot.retrieval import build as life
 from fewshot.retrieval.build import gathering
 from fewshot.retrieval.build.selecting import selection
 from fewshot.retrieval.engine import Searcher
 from fewshot.retrieval.sources import TextSource
 from fewshot.retrieval.sources.vectors import vectors_of_array
-from fewshot.retrieval.store import Snapshot, open_version
+from fewshot.retrieval.store import Snapshot, open_version, writing
 from fewshot.retrieval.verify import verify
 
 DIM = 8
@@ -162,9 +165,22 @@ def check_tidy(folder: Path) -> None:
         raise Lie(f"left over: {sorted(left)}")
 
 
-def alive(pid: int) -> bool:
+def forked(act: Callable[[], object]) -> int:
+    """Start `act` in a child, of one thread, that ends by itself; its exit code is 3 or 4 for what was refused."""
+    child = os.fork()
+    if child:
+        return child
+    code, writing._steps = 70, 0
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+        signal.alarm(300)
+        faiss.omp_set_num_threads(1)  # threads of the parent are not there any more
+        act()
+        code = 0
+    except InvalidInput:
+        code = 3
+    except FewshotError:
+        code = 4
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
