@@ -17,8 +17,8 @@ def load_images(name: str, split: str, **options: Any) -> Dataset:
     return load_dataset(f"folder:{name}" if is_path else name, split=split, **options)
 
 
-def parse_layers(text: str | None) -> list[str | int] | None:
-    """`2,-1` or `layer3,layer4`: numbers are indices, the rest are names."""
-    if text is None:
-        return None
+def parse_layers(text: str | None) -> list[str | int] | str | None:
+    """`2,-1` or `layer3,layer4`: numbers are indices, the rest are names; `pre-projection` stays alone."""
+    if text is None or text == "pre-projection":
+        return text
     return [int(part) if part.lstrip("-").isdigit() else part for part in text.split(",")]

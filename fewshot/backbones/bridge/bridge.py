@@ -29,16 +29,17 @@ class Bridge:
 
     def network(self) -> Network:
         """What `create_backbone` makes an ordinary backbone of, with `.text` in the same space."""
+        tower, projection = self.image.network.module, self.join.projection
         return replace(
             self.image.network,
-            module=nn.Sequential(self.image.network.module, Side(self.join, "image")),
+            module=nn.Sequential(tower, Side(self.join, "image")),
             architecture=f"bridge:{self.fingerprint}",
             head=None,
             unused=(),
             joint=None,
             adapt=None,
-            projection=None,
-            before_projection=None,
+            projection=projection,
+            before_projection=None if projection is None else nn.Sequential(tower, Side(self.join, "before")),
             intermediates=None,
             text=self.text_tower,
         )

@@ -27,7 +27,7 @@ def hinge_ranking(images: Tensor, texts: Tensor, same: Tensor, margin: float) ->
 
 
 def fit_devise(
-    pairs: Pairs, margin: float = 0.1, steps: int = 100, rate: float = 0.01, penalty: float = 1.0
+    pairs: Pairs, margin: float = 0.1, steps: int = 30, rate: float = 0.001, penalty: float = 1.0
 ) -> ImageToText:
     """A map from image features to text vectors, from ridge regression on, by `steps` of Adam over all pairs.
 

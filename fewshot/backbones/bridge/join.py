@@ -29,6 +29,15 @@ class Join(ABC):
         """Text vectors (N, E) in the common space (N, K)."""
 
     @property
+    def projection(self) -> Tensor | None:
+        """The matrix (D, K) that the image side ends with, where `before` times it is what `image` gives; else None."""
+        return None
+
+    def before(self, features: Tensor) -> Tensor:
+        """Image features (N, D) as they go into `projection`; only where there is one."""
+        raise NotImplementedError
+
+    @property
     def tensors(self) -> dict[str, Tensor]:
         """The fields that are tensors."""
         return {name: value for name, value in self._fields() if isinstance(value, Tensor)}
@@ -55,7 +64,7 @@ class Join(ABC):
 
 
 class Side(nn.Module):
-    """One side of a join as the last module of a tower, in float32 whatever the tower computes in.
+    """One side of a join ("image", "before" or "text") as the last module of a tower, in float32 whatever that is in.
 
     Its tensors move with the module and are no part of the state dict: the fingerprint of the bridge stands for them.
     """

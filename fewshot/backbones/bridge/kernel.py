@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from fewshot.backbones.bridge.join import Join
+from fewshot.backbones.bridge.linear import ImageSpace
 from fewshot.backbones.bridge.settings import check_positive
 from fewshot.errors import InvalidInput
 
@@ -23,7 +23,7 @@ _MOST = 20_000  # pairs: their kernel takes 3 GB
 
 
 @dataclass(frozen=True)
-class KernelToImage(Join):
+class KernelToImage(ImageSpace):
     """Text vectors mapped to the space of the image features, which are centred only.
 
     image_centre (D,), anchors (A, E) of length 1, weight (A, D), centre (D,): a text t of length 1 becomes
@@ -35,10 +35,6 @@ class KernelToImage(Join):
     weight: Tensor
     centre: Tensor
     sharpness: float
-
-    def image(self, features: Tensor) -> Tensor:
-        """Centred features (N, D)."""
-        return features - self.image_centre
 
     def text(self, vectors: Tensor) -> Tensor:
         """Mapped text vectors (N, D)."""

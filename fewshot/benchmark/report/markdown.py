@@ -8,6 +8,7 @@ from fewshot.benchmark.result import Result
 from fewshot.errors import InvalidInput
 from fewshot.files import whole_file
 
+
 def markdown_report(results: Sequence[Result], cell: Cell = percent) -> str:
     """Tables of accuracy in per cent with 95 % intervals; the best of a column is bold.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fewshot.cli.arguments import parse_layers
 from fewshot.cli.bench.options import Ways, parse_learners, store_option
 from fewshot.cli.bench.results import result_row
 from fewshot.cli.output import json_option, print_json, told_warnings
@@ -53,6 +54,7 @@ def _many(name: str, default: list[Any] | None = None, **more: Any) -> Any:
 )
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
 @click.option("--precision", default="auto", show_default=True, help="float32, bfloat16, float16 or auto.")
+@click.option("--layers", help="Layers to take instead of the last; pre-projection for ProLIP.")
 @click.option(
     "--mode",
     type=click.Choice(["only-missing", "always", "never"]),
@@ -72,6 +74,7 @@ def run(
     base: str | None,
     device: str,
     precision: str,
+    layers: str | None,
     mode: Any,
     store: Path,
     as_json: bool,
@@ -98,8 +101,9 @@ def run(
         backbones = ()
     with told_warnings():
         protocols = [_protocol(*choice, base, settings) for choice in product(datasets, ways, shots)]
-        named = [create_backbone(name, device, precision) for name in backbones]
-        named += [create_backbone(name, device, precision, pretrained=False) for name in randoms]
+        taken = parse_layers(layers)
+        named = [create_backbone(name, device, precision, layers=taken) for name in backbones]
+        named += [create_backbone(name, device, precision, layers=taken, pretrained=False) for name in randoms]
         chosen = [learner for text in learners for learner in parse_learners(text)]
         outcomes = run_all(protocols, named, chosen, ResultStore(store), mode=mode, told=_tell)
     if "all" in learners:

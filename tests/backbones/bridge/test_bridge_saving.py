@@ -7,11 +7,12 @@ import torch
 from conftest import make_eyes
 from PIL import Image
 
-from fewshot import create_backbone
+from fewshot import create_backbone, create_learner
 from fewshot.backbones import create_text_encoder, list_backbones
 from fewshot.backbones.bridge import WAYS, Bridge, fit_bridge, register_bridge
 from fewshot.embeddings import embed_images
 from fewshot.errors import FingerprintMismatch, InvalidInput, UnknownName, UnreadableFile
+from fewshot.zeroshot.text_classifier import build_words
 
 TEXTS = ["some red thing", "blue", "a large green leaf"]
 
@@ -64,6 +65,25 @@ def test_halves_by_hand_saved_loaded_and_registered(fitted, eyes, speller, pictu
     assert again.text.fingerprint == backbone.text.fingerprint
     assert again.text.scale == bridge.scale
     assert Bridge.load(tmp_path / "saved").fingerprint == bridge.fingerprint
+
+
+@pytest.mark.parametrize("how", ["kernel", "ridge", "contrastive"])
+def test_features_before_the_projection_lead_to_the_space(fitted, pictures, how):
+    register_bridge(f"tiny:before-{how}", fitted(how))
+    whole = create_backbone(f"tiny:before-{how}", device="cpu")
+    before = create_backbone(f"tiny:before-{how}", device="cpu", layers="pre-projection")
+    features = embed_images(before, pictures)
+    torch.testing.assert_close(features @ before.projection, embed_images(whole, pictures), rtol=1e-5, atol=1e-5)
+    assert before.fingerprint != whole.fingerprint
+    words = build_words(before, ["red", "blue"], "name", cache=False, progress=False)
+    head = create_learner("prolip", epochs=2).fit(features[None, :2], torch.tensor([[0, 1]]), 2, words=words)
+    assert head(features[None]).shape == (1, len(pictures), 2)
+
+
+def test_a_way_without_a_projection(fitted):
+    register_bridge("tiny:before-asif", fitted("asif"))
+    with pytest.raises(InvalidInput, match="does not end with a linear projection"):
+        create_backbone("tiny:before-asif", device="cpu", layers="pre-projection")
 
 
 def test_the_fingerprint_tells_what_it_was_made_of(eyes, speller, given, three_words, monkeypatch):
