@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,7 @@ def zeroshot(
         dataset = load_images(images, split)
         called = _called(classes, dataset.class_names)
         described = _descriptions(descriptions, dataset)
+        _check_prompts(dataset, called, template_names, described, background)
         backbone = create_backbone(backbone_name, device=device, precision=precision)
         table = embed(backbone, dataset)
         results = [
@@ -93,6 +95,24 @@ def zeroshot(
     print_rows([_row(result) for result in results], title=f"{dataset.name} ({dataset.split}) · {backbone.name}")
     for true, found, count in results[0].confused(confused):
         click.echo(f"{count} of {true} taken for {found}")
+
+
+def _check_prompts(
+    dataset: Dataset,
+    called: dict[str, Any] | None,
+    template_names: tuple[str, ...],
+    described: dict[str, Any] | None,
+    background: tuple[str, ...],
+) -> None:
+    """Raise what is wrong with names, templates or descriptions before any image is embedded."""
+    from fewshot.zeroshot import template_set
+    from fewshot.zeroshot.prompts import class_prompts
+
+    calls = {name: (called or {}).get(name, name) for name in dataset.class_names}
+    with warnings.catch_warnings(action="ignore"):  # told when the prompts are made
+        for name in template_names:
+            chosen = template_set(None if name == "none" else name)
+            class_prompts(calls, chosen, described, background=background or None)
 
 
 def _called(classes: str, names: tuple[str, ...]) -> dict[str, Any] | None:

@@ -105,3 +105,15 @@ def test_refusals_are_one_line(fewshot, backbone_name, photos, tmp_path):
         assert result.exit_code == 2, given
         assert message in result.stderr
         assert result.stderr.count("\n") == 1
+
+
+def test_wrong_prompts_are_told_before_images_are_embedded(fewshot, backbone_name, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("fewshot.embeddings.embed", lambda *_: pytest.fail("images were embedded"))
+    (tmp_path / "said.json").write_text('{"spoon": "it stirs"}')
+    for given, message in (
+        (["--templates", "simple", "--templates", "none"], "class 'cup' has no prompt"),
+        (["--descriptions", "said.json"], "descriptions are of class 'spoon', which is none of the 3 classes"),
+        (["--templates", "simpel"], "near: simple"),
+    ):
+        result = fewshot("zeroshot", "photos", "--backbone", backbone_name, *given)
+        assert (result.exit_code, message in result.stderr) == (2, True), result.stderr
