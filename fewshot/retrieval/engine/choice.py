@@ -8,7 +8,8 @@ from fewshot.retrieval.engine.factories import make_index
 from fewshot.retrieval.engine.footprint import bytes_of, seconds_of
 from fewshot.retrieval.engine.metrics import check_metric
 
-FLAT_UP_TO = 10_000  # vectors that are scanned as fast as anything can look them up
+FLAT_UP_TO = 2_000  # vectors: exact search takes a twentieth of a millisecond
+WHOLE_UP_TO = 32_000  # lists of whole vectors are as fast as lists of codes, and need no second look
 SMALL_LISTS = 16_384  # above, the lists themselves are found through a graph
 BLOCK_BYTES = 64 * 2**20
 
@@ -48,7 +49,7 @@ def choose(count: int, dim: int, metric: str, memory: int | None, recall: float,
     weighed: list[str] = []
     needed: list[tuple[int, str]] = []
     chosen: Choice | None = None
-    for candidate in candidates(count, dim, metric):
+    for candidate in candidates(count, dim, recall):
         index = make_index(candidate.factory, dim, metric)
         size = bytes_of(index, count) + 8 * count
         built = size + BLOCK_BYTES
@@ -82,14 +83,16 @@ def explain(factory: str, count: int, dim: int, metric: str) -> Choice:
     return Choice(factory, "asked for", size + BLOCK_BYTES, size, seconds_of(index, count, dim, 1), (factory,))
 
 
-def candidates(count: int, dim: int, metric: str) -> list[Candidate]:
-    """The kinds worth weighing for so many vectors, fastest first, Flat always among them."""
+def candidates(count: int, dim: int, recall: float) -> list[Candidate]:
+    """The kinds worth weighing for so many vectors, fastest first; Flat always among them, alone for a recall of 1."""
     flat = Candidate("Flat", 1.0, "exact, and nothing is faster")
-    if count <= FLAT_UP_TO:
+    if count <= FLAT_UP_TO or recall >= 1:
         return [flat]
     lists = f"IVF{list_count(count)}" + ("_HNSW32" if list_count(count) > SMALL_LISTS else "")
     half = f"PQ{dim // 2}x4fs" if dim % 2 == 0 else "RaBitQfs"
+    whole = [Candidate(f"{lists},Flat", 1.0, "lists of whole vectors: fastest")] if count <= WHOLE_UP_TO else []
     return [
+        *whole,
         Candidate(f"{lists},{half},RFlat", 1.0, "lists of 4-bit codes, the best scored by whole vectors: fastest"),
         Candidate("Flat", 1.0, "exact"),
         Candidate(f"{lists},{half},Refine(SQ8)", 0.99, "lists of 4-bit codes, the best scored by bytes"),

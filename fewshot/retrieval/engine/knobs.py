@@ -24,18 +24,19 @@ def ladders(segments: Sequence[Segment]) -> list[list[Settings]]:
         lists = max(lists, base.nlist if isinstance(base, faiss.IndexIVF) else 0)
         most = max(most, min(len(segment), MOST_HELD) if isinstance(base, faiss.IndexHNSW) else 0)
         refined = refined or refines(segment.index)
-    steps: list[Settings] = [{"nprobe": rung} for rung in _rungs(1, lists)]
+    turned: list[Settings] = [{"nprobe": rung} for rung in rungs(1, lists)]
     if most:
-        steps = [{"efSearch": rung} for rung in _rungs(8, most)]
+        turned = [{"efSearch": rung} for rung in rungs(8, most)]
     if not refined:
-        return [steps] if steps else [[{}]]
-    return [[{**step, "k_factor": factor} for step in steps or [{}]] for factor in REFINED]
+        return [turned or [{}]]
+    return [[{**setting, "k_factor": factor} for setting in turned or [{}]] for factor in REFINED]
 
 
-def _rungs(first: int, last: int) -> list[int]:
-    rungs: list[int] = []
+def rungs(first: int, last: int) -> list[int]:
+    """Whole numbers from `first` to `last`, each about a fifth more than the one before."""
+    steps: list[int] = []
     rung = float(first)
     while first <= last and round(rung) < last:
-        rungs.append(round(rung))
+        steps.append(round(rung))
         rung = max(rung * STEP, rung + 1)
-    return [*rungs, last] if last >= first else []
+    return [*steps, last] if last >= first else []

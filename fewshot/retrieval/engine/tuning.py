@@ -13,7 +13,7 @@ from fewshot.retrieval.engine.recall import Truth, interval, surely
 from fewshot.retrieval.engine.searcher import Searcher
 
 CAUTION = (1.64, 2.6, 3.5)  # standard errors above the recall asked, more when the proof before failed
-ROUNDS = 3
+ROUNDS = 5
 RACING = 4  # of the settings that reach the recall, these many are timed again
 TOO_SLOW = 1.5  # times the best so far, where a ladder is left
 ALONE = 50

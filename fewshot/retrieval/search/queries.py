@@ -45,7 +45,8 @@ def read_queries(index: Index, query: Any) -> Queries:
     if isinstance(query, np.ndarray) and query.ndim == 2:
         names = tuple(f"vector {row}" for row in range(len(query)))
         return Queries(query, tuple(query), names, True)
-    several = isinstance(query, list | tuple) and not all(isinstance(part, float) for part in query)
+    one_vector = isinstance(query, list | tuple) and len(query) > 0 and all(isinstance(part, float) for part in query)
+    several = isinstance(query, list | tuple) and not one_vector
     asked = list(query) if several else [query]
     if not asked:
         raise InvalidInput("nothing was asked: the list of queries is empty")

@@ -9,9 +9,13 @@ from fewshot.retrieval.engine import build_segment, choose, explain
 
 
 def test_few_vectors_are_searched_exactly():
-    choice = choose(5000, 256, "cosine", None, 0.95, 10, 2)
+    choice = choose(2000, 256, "cosine", None, 0.95, 10, 2)
     assert choice.factory == "Flat"
     assert "exact" in choice.why
+
+
+def test_some_thousands_get_lists_of_whole_vectors():
+    assert choose(20_000, 256, "cosine", None, 0.95, 10, 2).factory == "IVF256,Flat"
 
 
 @pytest.mark.parametrize("dim", [256, 384, 385, 2])
@@ -35,7 +39,7 @@ def test_less_memory_takes_a_smaller_kind_until_none_is_left():
 
 
 def test_a_recall_of_one_needs_whole_vectors():
-    assert choose(200_000, 256, "cosine", None, 1.0, 10, 1).factory.endswith("RFlat")
+    assert choose(200_000, 256, "cosine", None, 1.0, 10, 1).factory == "Flat"
     with pytest.raises(InvalidInput, match="Flat needs"):
         choose(200_000, 256, "cosine", 150_000_000, 1.0, 10, 1)
 
