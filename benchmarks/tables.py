@@ -1,5 +1,5 @@
 """Make the tables of docs/speed.md from the measurements in results/, of docs/experiments.md from the experiments,
-and of docs/attributes.md from findings/.
+and of docs/attributes.md and docs/words.md from findings/.
 
 Run it as `uv run python benchmarks/tables.py`.
 """
@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from bridge_tables import bridges_section
 from timing import RESULTS
 
 from fewshot.benchmark.experiments import curves_figure, experiments_markdown, list_experiments, load_experiment
@@ -17,6 +18,7 @@ from fewshot.files import whole_file
 PAGE = Path(__file__).parent.parent / "docs" / "speed.md"
 EXPERIMENTS = PAGE.with_name("experiments.md")
 ATTRIBUTES = PAGE.with_name("attributes.md")
+WORDS = PAGE.with_name("words.md")
 FINDINGS = Path(__file__).parent / "findings"
 
 
@@ -86,4 +88,5 @@ if __name__ == "__main__":
     replace_block(PAGE, "\n\n".join(section(path) for path in sorted(RESULTS.glob("*.json"))))
     renew_experiments()
     replace_block(ATTRIBUTES, attributes_section())
-    print(f"renewed the tables in {PAGE.name}, {ATTRIBUTES.name} and {EXPERIMENTS.name}")
+    replace_block(WORDS, bridges_section())
+    print(f"renewed the tables in {PAGE.name}, {ATTRIBUTES.name}, {WORDS.name} and {EXPERIMENTS.name}")
