@@ -7,7 +7,7 @@ from fewshot.retrieval.engine.metrics import faiss_metric, larger_is_nearer
 from fewshot.retrieval.engine.vectors import checked_queries
 
 MARGIN = 16  # candidates beyond k that float32 hands on
-TOGETHER = 512  # queries at a time
+TOGETHER = 256  # queries at a time
 ROUNDING = 2.0**-23
 
 

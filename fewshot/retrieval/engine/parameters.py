@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from fewshot.errors import InvalidInput
+
 DEFAULTS = {"nprobe": 16, "efSearch": 64, "k_factor": 8.0}
+NAMES = (*DEFAULTS, "exact")
 THOROUGH = {"nprobe": 2**31 - 1, "efSearch": 4096, "k_factor": 64.0}
 
 
@@ -45,6 +50,14 @@ def widened(settings: Mapping[str, float], share: float) -> Mapping[str, float]:
         "nprobe": round(_setting("nprobe", settings) * share**-0.5),
         "efSearch": min(round(_setting("efSearch", settings) / share), int(THOROUGH["efSearch"])),
     }
+
+
+def checked_settings(settings: Mapping[str, float]) -> dict[str, float]:
+    """`settings` again; raises `InvalidInput` for an unknown name or a value that is no positive number."""
+    for name, value in settings.items():
+        if name not in NAMES or not 0 < value < np.inf:
+            raise InvalidInput(f"settings are {', '.join(NAMES)}, each above 0, found {name}={value}")
+    return dict(settings)
 
 
 def _setting(name: str, settings: Mapping[str, float]) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from fewshot.errors import InvalidInput, UnreadableFile
 from fewshot.retrieval.engine.merging import merge, merge_ranges
 from fewshot.retrieval.engine.metrics import faiss_metric, larger_is_nearer
+from fewshot.retrieval.engine.parameters import checked_settings
 from fewshot.retrieval.engine.segment import Segment
 from fewshot.retrieval.engine.selection import Selection
 from fewshot.retrieval.engine.vectors import checked_queries
@@ -34,7 +35,7 @@ class Searcher:
         mmap: bool = True,
         settings: Mapping[str, float] | None = None,
     ) -> None:
-        self.dim, self.metric, self.settings = dim, metric, dict(settings or {})
+        self.dim, self.metric, self.settings = dim, metric, checked_settings(settings or {})
         opened = [Segment(Path(path), dim, faiss_metric(metric), mmap) for path in segments]
         self.segments = [segment for segment in opened if len(segment)]
         held = np.concatenate([np.empty(0, np.int64), *(segment.ids for segment in self.segments)])
@@ -68,9 +69,11 @@ class Searcher:
         shape or not finite.
         """
         queries = checked_queries(queries, self.dim, self.metric)
+        if not self.live:
+            raise InvalidInput("the index is empty, there is nothing to find")
         if not 1 <= k <= self.live:
             raise InvalidInput(f"k must be between 1 and {self.live}, the rows of the index, found {k}")
-        settings = {**self.settings, **settings} if settings else self.settings
+        settings = {**self.settings, **checked_settings(settings)} if settings else self.settings
         found = [
             segment.search(queries, k, selection, settings)
             for segment, selection in zip(self.segments, self._selections(allowed), strict=True)
@@ -96,7 +99,7 @@ class Searcher:
         beyond = np.float32(-np.inf if larger_is_nearer(self.metric) else np.inf)
         limit = float(np.nextafter(np.float32(threshold), beyond))  # FAISS leaves out what lies on the limit
         found = [
-            segment.range_search(queries, limit, selection, settings or {})
+            segment.range_search(queries, limit, selection, checked_settings(settings or {}))
             for segment, selection in zip(self.segments, self._selections(allowed), strict=True)
         ]
         return merge_ranges(found, len(queries), self.metric)

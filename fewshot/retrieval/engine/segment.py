@@ -30,6 +30,8 @@ class Segment:
             raise UnreadableFile(f"{path} holds {self.index.ntotal} rows and {len(self.ids)} ids")
         self.store = store_of(self.index)
         self._scan_alone = self.store is not None and base_of(self.index) is self.store
+        # making parameters takes longer than many a search; one tuple, so that threads never see half of it
+        self._last_asked: tuple[Any, Selection | None, Any] = (None, None, None)
         self._order = None if (self.ids[1:] > self.ids[:-1]).all() else np.argsort(self.ids)
 
     def __len__(self) -> int:
@@ -80,8 +82,13 @@ class Segment:
     def _ask(
         self, queries: np.ndarray, k: int, selection: Selection | None, settings: Mapping[str, float]
     ) -> tuple[np.ndarray, np.ndarray]:
-        selector = None if selection is None else selection.bits
-        return self.index.search(queries, k, params=search_parameters(self.index, selector, settings))
+        key = tuple(settings.items())
+        last_key, last_selection, parameters = self._last_asked
+        if last_key != key or last_selection is not selection:
+            selector = None if selection is None else selection.bits
+            parameters = search_parameters(self.index, selector, settings)
+            self._last_asked = key, selection, parameters
+        return self.index.search(queries, k, params=parameters)
 
 
 def read_segment(path: Path, mmap: bool = True) -> tuple[Any, Any]:

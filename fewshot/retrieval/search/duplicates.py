@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from fewshot.retrieval.index import Index
 
 NEIGHBOURS = 32
-TOGETHER = 4096
+TOGETHER = 1024
+MOST_PAIRS = 20_000_000
 ALL_UP_TO = 20_000
 
 
@@ -56,11 +57,17 @@ def duplicates(
     exact = len(ids) <= ALL_UP_TO if exact is None else exact
     found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     selections = index.searcher.allow(ids) if where is not None else None
+    count = 0
     for start in range(0, len(ids), TOGETHER):
         some = ids[start : start + TOGETHER]
         vectors = snapshot.vectors(snapshot.positions(some))
         near = _near_exactly if exact else _near_by_index
         found += near(index, some, vectors, threshold, selections)
+        count += sum(len(scores) for *_, scores in found[-len(some) :])
+        if count > MOST_PAIRS:
+            raise InvalidInput(
+                f"more than {MOST_PAIRS:,} pairs are as near as {threshold:g}; take a stricter threshold"
+            )
     first, second, scores = (np.concatenate(part) for part in zip(*found, strict=True)) if found else _nothing()
     low, high = np.minimum(first, second), np.maximum(first, second)
     pairs, once = np.unique(np.stack([low, high], axis=1), axis=0, return_index=True)
