@@ -378,3 +378,18 @@ def test_a_table_brings_its_backbone_along(tmp_path) -> None:
     other = EmbeddingTable(table.features, table.labels, table.class_names, table.ids, backbone="beef")
     with pytest.raises(FingerprintMismatch, match=r"timm:some \(f00d\)"):
         index.add(other)
+
+
+def test_the_face_delegates(tmp_path, texts) -> None:
+    index = build(texts, tmp_path / "index")
+    found = index.search("even 4", k=3, where="label = 'even'")
+    assert (found.keys[0], len(found)) == ("t4", 3)
+    assert index.range_search("even 4", 0.999).keys == ["t4"]
+    assert index.near("even 4", nearest=1) == [4]
+    assert index.near("even 4", threshold=0.999) == [4]
+    assert len(index.duplicates(0.9999)) == 0
+    assert index.classify(np.asarray(index.vector(3))).name == "odd"
+    assert index.as_learner().metric == "cosine"
+    assert index.export("table", tmp_path / "table", progress=False).rows == 20
+    with pytest.raises(InvalidInput, match="one of the two"):
+        index.near("even 4")
