@@ -15,6 +15,7 @@ from fewshot.cli.output import json_option, print_facts, print_json, told_warnin
 @click.argument("index", type=click.Path(path_type=Path))
 @click.argument("source")
 @embedding_options
+@click.option("--replace", is_flag=True, help="Where keys clash with those of another source, put the new items there.")
 @json_option
 def add(index: Path, source: str, backbone: str | None, device: str, as_json: bool, **how: Any) -> None:
     """Add to INDEX what is new or has changed in SOURCE, told by the content of each item.
@@ -26,6 +27,7 @@ def add(index: Path, source: str, backbone: str | None, device: str, as_json: bo
     Example:
       fewshot index add photos.index photos
     """
+    from fewshot.errors import InvalidInput
     from fewshot.retrieval import build as life
     from fewshot.retrieval.build.encoder import make_backbone
     from fewshot.retrieval.sources import VectorSource, open_source
@@ -35,8 +37,10 @@ def add(index: Path, source: str, backbone: str | None, device: str, as_json: bo
     with told_warnings():
         told = read_manifest(index)
         opened = open_source(source, arguments.pop("texts"), arguments.pop("paths"))
-        vectors = isinstance(opened, VectorSource)
-        made = None if vectors else make_backbone(backbone or str(told.backbone["name"]), device)
+        name = backbone or str(told.backbone["name"])
+        if not name and not isinstance(opened, VectorSource):
+            raise InvalidInput(f"{index} was made from vectors of an unknown backbone; only vectors can be added to it")
+        made = None if isinstance(opened, VectorSource) else make_backbone(name, device)
         added = life.add(index, opened, made, **arguments)
     facts = {
         "index": str(index),

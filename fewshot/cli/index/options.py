@@ -33,7 +33,7 @@ _EMBEDDING = (
         show_default=True,
         help="Items embedded between two notes of what is done: what a kill can lose.",
     ),
-    click.option("--restart", is_flag=True, help="Throw away work that another backbone has begun."),
+    click.option("--restart", is_flag=True, help="Throw away work that was begun and not finished."),
     wait_option,
 )
 

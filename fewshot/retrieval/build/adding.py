@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from dataclasses import replace as with_changes
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,16 @@ def add(
     batch_size: int = 64,
     workers: Any = "auto",
     shard_rows: int = SHARD_ROWS,
+    replace: bool = False,
     restart: bool = False,
     wait: float = 0.0,
     progress: bool = True,
 ) -> Added:
     """Add the items of a source to the index in `folder`; an item whose content has changed gets a new id.
 
-    Raises `FingerprintMismatch` for another backbone than the index has.
+    Keys tell items of the same source apart. Where another source uses a key that the index has for something else,
+    this raises `InvalidInput`, unless `replace` says that the new item takes its place. Raises `FingerprintMismatch`
+    for another backbone than the index has.
     """
     source = open_source(given, texts, paths)
     with writing_lock(folder, wait):
@@ -63,6 +67,8 @@ def add(
         types = _column_types(now_there, source, columns)
         sweep(folder, manifest)
         found = scan(source, known_items(now_there), progress)
+        if found.replaced and not replace:
+            _check_same_source(now_there, source, found.replaced)
         _check_disk(folder, manifest, len(found.rows), needs_work(source))
         items = embedded(folder, source, encoder, found, skip_broken, shard_rows, restart, progress)
         if items.found.rows or items.found.replaced:
@@ -70,20 +76,21 @@ def add(
             shards = gather(folder, generation, source, items.found, items.vectors, types, manifest.next_id,
                             manifest.dim, manifest.metric)  # fmt: skip
             dead = np.union1d(now_there.dead, np.array(found.replaced, np.int64))
-            new = replace(
+            new = with_changes(
                 manifest,
                 generation=generation,
                 next_id=manifest.next_id + len(items.found.rows),
                 shards=(*manifest.shards, *shards),
                 columns={name: str(kind) for name, kind in types.items()},
+                source=_sources(manifest, source),
                 written=now(),
                 versions=versions(),
             )
             if shards:
-                own = replace(new, shards=tuple(shards))
-                new = replace(new, segments=(*manifest.segments, _segment(folder, own, manifest)))
+                own = with_changes(new, shards=tuple(shards))
+                new = with_changes(new, segments=(*manifest.segments, _segment(folder, own, manifest)))
             if found.replaced:
-                new = replace(new, tombstones=write_tombstones(folder, segment_name(generation), dead))
+                new = with_changes(new, tombstones=write_tombstones(folder, segment_name(generation), dead))
             publish(folder, new)
         drop_work(folder)
     added = len(items.found.rows)
@@ -112,6 +119,32 @@ def _check_same(manifest: Manifest, encoder: Encoder) -> None:
         )
     if encoder.dim != manifest.dim:
         raise InvalidInput(f"the index has vectors of {manifest.dim} values, and these have {encoder.dim}")
+
+
+def _check_same_source(there: Snapshot, source: Source, replaced: Sequence[int]) -> None:
+    """Keys that are there with other content are changed items of a source known by its path or name, else clashes."""
+    told = there.manifest.source
+    if ("path" in source.described or "name" in source.described) and source.described in _known_sources(told):
+        return
+    keys = there.keys(there.positions(replaced[:3]))
+    raise InvalidInput(
+        f"{len(replaced)} keys of {source.name} are in the index for other items ({', '.join(keys)}"
+        f"{', ...' if len(replaced) > 3 else ''}), and it was not made from there: rename them, or pass replace=True "
+        "(--replace) to put the new items in their place"
+    )
+
+
+def _known_sources(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    first = {name: value for name, value in told.items() if name != "added"}
+    return [first, *told.get("added", [])]
+
+
+def _sources(manifest: Manifest, source: Source) -> dict[str, Any]:
+    """What the manifest says of the sources: the first, and in `added` the others."""
+    first, *others = _known_sources(manifest.source)
+    if source.described not in (first, *others):
+        others.append(source.described)
+    return {**first, "added": others} if others else first
 
 
 def _column_types(there: Snapshot, source: Source, columns: Sequence[str] | None) -> Mapping[str, Any]:

@@ -70,7 +70,7 @@ def build(
     encoder = encoder_for(source, backbone, batch_size, workers)
     kept = chosen_columns(source, columns)
     found = scan(source, {}, progress)
-    plan = make_plan(folder, source, encoder, found, wish)
+    plan = make_plan(folder, source, encoder, found, wish, restart)
     plan.check(folder)
     if confirm and not confirm(plan):
         return None
@@ -114,9 +114,9 @@ def indexed(folder: Path, manifest: Manifest, wish: Wish) -> Manifest:
     return replace(manifest, settings={**manifest.settings, "search": search}, measured=facts)
 
 
-def make_plan(folder: Path, source: Source, encoder: Encoder, found: Scan, wish: Wish) -> Plan:
+def make_plan(folder: Path, source: Source, encoder: Encoder, found: Scan, wish: Wish, restart: bool = False) -> Plan:
     """What a build would do, with nothing written yet."""
-    ledger = Ledger.open(folder)
+    ledger = None if restart else Ledger.open(folder)
     done = Pool.of(ledger.finished()) if ledger and ledger.encoder == encoder.fingerprint else Pool.of([])
     missing = [found.rows[place] for place in done.missing(source, found)] if needs_work(source) else []
     count = len(found.rows)

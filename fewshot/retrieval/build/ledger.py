@@ -71,12 +71,13 @@ class Ledger:
     def begin(cls, index: Path, encoder: str, dim: int, restart: bool = False) -> Ledger:
         """The ledger under way, or a new one.
 
-        What another encoder has begun is not thrown away unless `restart` says so: raises `InvalidInput`.
+        What another encoder has begun is not thrown away unless `restart` says so, which throws away all that is under
+        way: raises `InvalidInput`.
         """
-        found = cls.open(index)
+        found = None if restart else cls.open(index)
         if found and (found.encoder, found.dim) == (encoder, dim):
             return found
-        if found and not restart:
+        if found:
             raise InvalidInput(
                 f"{found.folder} holds work under way by another backbone ({found.encoder}, {found.dim} values); give "
                 "the same backbone to go on with it, or restart=True (--restart) to throw it away"

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from fewshot import EmbeddingTable, Index, create_backbone
-from fewshot.errors import BrokenImages, FingerprintMismatch, InvalidInput, MissingData
+from fewshot.errors import BrokenImages, FingerprintMismatch, InvalidInput, MissingData, UnreadableFile
 from fewshot.retrieval import build as life
 from fewshot.retrieval.build import plan as plans
 from fewshot.retrieval.sources import TextSource, open_source
@@ -41,7 +41,7 @@ def vector_of(text: str) -> np.ndarray:
 def source_of(texts: dict[str, str], **columns) -> TextSource:
     labels = [text.split()[0] for text in texts.values()]
     table = pyarrow.table(columns) if columns else None
-    return TextSource("texts", list(texts.values()), list(texts), labels, table, {"kind": "memory"})
+    return TextSource("texts", list(texts.values()), list(texts), labels, table, {"kind": "memory", "name": "texts"})
 
 
 def build(texts, folder, encoder=None, **how) -> Index:
@@ -393,3 +393,31 @@ def test_the_face_delegates(tmp_path, texts) -> None:
     assert index.export("table", tmp_path / "table", progress=False).rows == 20
     with pytest.raises(InvalidInput, match="one of the two"):
         index.near("even 4")
+
+
+def test_a_key_that_another_source_uses_for_something_else(tmp_path, texts) -> None:
+    index = build(texts, tmp_path / "index")
+    other = TextSource("others", ["even 0", "odd 1, of others"], ["t0", "t1"], [None] * 2, None, {"kind": "memory"})
+    index._backbone = Texts()
+    with pytest.raises(InvalidInput, match=r"1 keys of others are in the index for other items \(t1\).*--replace"):
+        index.add(other)
+    check(index, texts)
+    assert index.add(other, replace=True).changed == 1
+    check(index, {**texts, "t1": "odd 1, of others"})
+    more = TextSource("more", ["odd new"], ["n"], [None], None, {"kind": "memory", "path": "/more"})
+    assert index.add(more).added == 1
+    assert index.info()["source"]["added"] == [{"kind": "memory"}, {"kind": "memory", "path": "/more"}]
+    more.texts = ["odd newer"]
+    assert index.add(more).changed == 1  # known by now, so its item has changed
+    plain = Index.build(np.eye(20, 4) + 1, tmp_path / "plain", progress=False)
+    with pytest.raises(InvalidInput, match="20 keys of the array are in the index for other items"):
+        plain.add(np.eye(20, 4) + 2)
+
+
+def test_work_that_is_damaged_is_told_and_can_be_thrown_away(tmp_path, texts) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        build(texts, tmp_path / "index", Texts(fail_after=12), shard_rows=4)
+    (tmp_path / "index" / "work" / "ledger.json").write_text('{"format": "fewshot-ledger", "version": 7}')
+    with pytest.raises(UnreadableFile, match=r"ledger\.json is damaged: version must be a whole number from 1 to 1"):
+        build(texts, tmp_path / "index")
+    check(build(texts, tmp_path / "index", restart=True), texts)

@@ -46,7 +46,7 @@ def vector_of(text: str) -> np.ndarray:
 
 def texts_source(texts: Texts) -> TextSource:
     labels = ["even" if number % 2 == 0 else "odd" for number in range(len(texts))]
-    return TextSource("texts", list(texts.values()), list(texts), labels, None, {"kind": "memory"})
+    return TextSource("texts", list(texts.values()), list(texts), labels, None, {"kind": "memory", "name": "texts"})
 
 
 def build_texts(folder: Path, texts: Texts) -> None:
