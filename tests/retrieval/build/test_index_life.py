@@ -421,3 +421,15 @@ def test_work_that_is_damaged_is_told_and_can_be_thrown_away(tmp_path, texts) ->
     with pytest.raises(UnreadableFile, match=r"ledger\.json is damaged: version must be a whole number from 1 to 1"):
         build(texts, tmp_path / "index")
     check(build(texts, tmp_path / "index", restart=True), texts)
+
+
+def test_verify_looks_into_every_source(tmp_path, photos, pixels) -> None:
+    index = Index.build(photos / "ant", tmp_path / "index", pixels, progress=False, workers=0)
+    (photos / "bee" / "0.png").rename(photos / "bee" / "b0.png")
+    (photos / "bee" / "1.png").rename(photos / "bee" / "b1.png")
+    index.add(photos / "bee", workers=0)
+    assert index.verify(sample=9).checks[-1].told == "4 embedded anew, the cosine is 1.00000 or more"
+    (photos / "bee" / "b0.png").unlink()
+    assert index.verify(sample=9).checks[-1].told.endswith("; 1 have changed or are gone")
+    assert index.verify(sample=9, source=photos / "ant").checks[-1].told.endswith("; 2 have changed or are gone")
+    assert index.verify(sample=0).checks[-1].ok is None
