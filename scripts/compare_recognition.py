@@ -8,7 +8,6 @@ Run with `uv run --extra offline python scripts/compare_recognition.py`.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,11 +26,13 @@ from fewshot.files import write_json
 from fewshot.metrics import accuracy_interval
 from fewshot.retrieval.recognition import Rule, calibrate
 from fewshot.retrieval.recognition.learner import IndexLearner
+from fewshot.retrieval.recognition.rules import Evidence
 
 FOUND = Path(__file__).parent.parent / "benchmarks" / "findings" / "index_recognition.json"
 SEED, DRAWS = 0, 20
 WAYS = (5, 20, 100, 500, 1000, 1500)
 RATES = (0.01, 0.05)
+EVIDENCE: tuple[Evidence, ...] = ("score", "margin")
 RULES = {"nearest item": Rule(), "vote of 5": Rule(k=5), "class mean": Rule("mean")}
 
 
@@ -91,7 +92,8 @@ def all_ways(material: Material) -> dict[str, Any]:
         deleted = perf_counter() - start
         assert index.classify(new[0]).label != "new"
     return {
-        "ways": len(material.items),
+        "ways": len(np.unique(material.classes)),
+        "items": len(material.items),
         "queries": len(said),
         "classes_asked": len(classes),
         "over_classes": accuracy,
@@ -101,53 +103,46 @@ def all_ways(material: Material) -> dict[str, Any]:
     }
 
 
-def rejection(material: Material, calibrated: float, per: str) -> list[dict[str, Any]]:
+def rejection(material: Material, per: str, evidence: Evidence) -> list[dict[str, Any]]:
     """False and correct accepts with half of the classes in the index, over draws of which.
 
-    `per` "class": a share `calibrated` of the strangers' classes sets the threshold, the others are tested. "picture":
-    a share of the pictures of all of them. "index": the classes of the index, left out one by one.
+    `per` "class": half of the strangers' classes set the threshold, the others are tested. "picture": half of the
+    pictures of all strangers. "index": the classes of the index, left out one by one.
     """
     random = np.random.default_rng(SEED)
-    found: dict[float, dict[str, list[float]]] = {rate: {"false": [], "correct": [], "right": []} for rate in RATES}
+    found: dict[float, list[tuple[float, float, float]]] = {rate: [] for rate in RATES}
     reasons: dict[float, str] = {}
+    rule = Rule(evidence=evidence)
     for _ in range(DRAWS):
         classes = random.permutation(np.unique(material.answers))
-        inside, outside = classes[: len(classes) // 2], classes[len(classes) // 2 :]
-        held = outside[: round(calibrated * len(outside))]
-        mine = np.isin(material.classes, inside)
-        strange = np.isin(material.answers, outside)
-        setting = np.isin(material.answers, held)
+        inside, outside = np.array_split(classes, 2)
+        strange, known = np.isin(material.answers, outside), np.isin(material.answers, inside)
+        setting = np.isin(material.answers, outside[: len(outside) // 2])
         if per == "picture":
-            setting = strange & (random.random(len(strange)) < calibrated)
-        test, known = strange & ~setting, np.isin(material.answers, inside)
-        names = [f"stranger {answer}" for answer in material.answers[setting]] if per == "class" else None
+            setting = strange & (random.random(len(strange)) < 0.5)
+        test = strange if per == "index" else strange & ~setting
+        names = [f"stranger {answer}" for answer in material.answers[setting]]
+        mine = np.isin(material.classes, inside)
         with indexed(material.items[mine], material.classes[mine]) as index:
             for rate in RATES:
                 try:
                     strangers = None if per == "index" else material.asked[setting]
-                    threshold = calibrate(index, rate, strangers=strangers, classes=names)
+                    at = calibrate(index, rate, rule, strangers, names if per == "class" else None)
                 except InvalidInput as error:
                     reasons[rate] = str(error)
                     continue
-                accepted = [each.accepted for each in index.classify(material.asked[test], reject_at=threshold)]
-                told = index.classify(material.asked[known], reject_at=threshold)
-                right = [each.name == str(answer) for each, answer in zip(told, material.answers[known], strict=True)]
-                found[rate]["false"].append(float(np.mean(accepted)))
-                found[rate]["correct"].append(float(np.mean(right)))
+                accepted = [each.accepted for each in index.classify(material.asked[test], rule=rule, reject_at=at)]
+                told = index.classify(material.asked[known], rule=rule, reject_at=at)
+                answers = material.answers[known].astype(str)
+                right = [each.name == answer for each, answer in zip(told, answers, strict=True)]
                 taken = max(1, sum(each.accepted for each in told))
-                found[rate]["right"].append(sum(right) / taken)
+                found[rate].append((float(np.mean(accepted)), float(np.mean(right)), sum(right) / taken))
     rows = []
     for rate, scores in found.items():
-        row: dict[str, Any] = {"calibrated_on": per, "asked": rate, "draws": DRAWS}
-        if scores["false"]:
-            row |= {
-                "false_accepts": interval(scores["false"]),
-                "correct_accepts": interval(scores["correct"]),
-                "right_of_accepted_known": interval(scores["right"]),
-            }
-        else:
-            row["refused"] = reasons[rate]
-        rows.append(row)
+        row: dict[str, Any] = {"calibrated_on": per, "evidence": evidence, "asked": rate, "draws": DRAWS}
+        measures = ("false_accepts", "correct_accepts", "right_of_accepted_known")
+        columns = {name: interval(list(each)) for name, each in zip(measures, zip(*scores, strict=True), strict=False)}
+        rows.append(row | (columns or {"refused": reasons[rate]}))
     return rows
 
 
@@ -183,16 +178,18 @@ def main() -> None:
     }
     for material in materials(backbone):
         start = perf_counter()
-        found: dict[str, Any] = {"by_ways": by_ways(material), "all": all_ways(material), "rejection": []}
-        small = len(np.unique(material.answers)) < 400
-        for per, share in (("class", 0.5), ("index", 0.0), *((("picture", 0.5),) if small else ())):
-            found["rejection"] += rejection(material, share, per)
+        found: dict[str, Any] = {"all": all_ways(material), "by_ways": [], "rejection": []}
+        if len(material.items) == len(np.unique(material.classes)):
+            found["by_ways"] = by_ways(material)
+        for per in ("class", "picture", "index"):
+            for evidence in EVIDENCE:
+                found["rejection"] += rejection(material, per, evidence)
         content["found"][material.name] = found
         write_json(FOUND, content)
         print(material.name, found, f"{perf_counter() - start:.0f} s", flush=True)
-    content["found"]["grocery-store photos"] = {"rules": rules(grocery_photos(backbone))}
+    content["found"]["grocery-store photos"]["rules"] = rules(grocery_photos(backbone))
     write_json(FOUND, content)
-    print(content["found"]["grocery-store photos"], file=sys.stdout)
+    print(content["found"]["grocery-store photos"]["rules"])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ DRAWINGS, SEED = 3000, 0  # Omniglot drawings asked, and the seed that chooses t
 
 
 class Material(NamedTuple):
-    """Unit features and class numbers of the one picture a class that is indexed, and of the pictures asked."""
+    """Unit features and class numbers of the pictures that are indexed, and of those that are asked."""
 
     name: str
     items: np.ndarray
@@ -59,7 +59,7 @@ def some_omniglot() -> Dataset:
 
 
 def materials(backbone: Backbone) -> list[Material]:
-    """The three, embedded once and kept in the cache."""
+    """One picture a class of each of the three, and five photos a class of Grocery Store; features are kept."""
     grocery = grocery_photos(backbone)
     emoji = fewshot.embed(backbone, all_emoji())
     omniglot = fewshot.embed(backbone, some_omniglot())
@@ -67,6 +67,7 @@ def materials(backbone: Backbone) -> list[Material]:
         material("openmoji", emoji, "domain", "color"),
         material("grocery-store", grocery, "domain", "iconic"),
         material("omniglot", omniglot, "drawer", "01"),
+        five_photos(grocery),
     ]
 
 
@@ -82,3 +83,15 @@ def material(name: str, table: EmbeddingTable, group: str, indexed: str) -> Mate
     features = torch.nn.functional.normalize(table.features.float(), dim=1).numpy()
     labels = table.labels.numpy()
     return Material(name, features[mine], labels[mine], features[~mine], labels[~mine])
+
+
+def five_photos(table: EmbeddingTable) -> Material:
+    """Five photos a class of Grocery Store's part train, drawn once, asked by its part test."""
+    whole = material("grocery-store photos", table, "part", "train")
+    test = (table.groups["part"].codes == table.groups["part"].names.index("test")).numpy()
+    order = np.random.default_rng(SEED).permutation(len(whole.items))
+    kept = np.concatenate([order[whole.classes[order] == each][:5] for each in np.unique(whole.classes)])
+    asked = torch.nn.functional.normalize(table.features.float(), dim=1).numpy()[test]
+    return whole._replace(
+        items=whole.items[kept], classes=whole.classes[kept], asked=asked, answers=table.labels.numpy()[test]
+    )

@@ -43,7 +43,14 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Calibrate on this folder of class folders that the index does not have; by default on its own classes.",
 )
-@click.option("--reject-at", type=float, help='Say "none" where the score is not nearer than this one.')
+@click.option(
+    "--evidence",
+    type=click.Choice(["margin", "score"]),
+    default="margin",
+    show_default=True,
+    help="What must be enough: how far the class is ahead of the runner-up, or its score alone.",
+)
+@click.option("--reject-at", type=float, help='Say "none" unless the evidence is more than this.')
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
 @json_option
 def classify(
@@ -54,6 +61,7 @@ def classify(
     weights: Any,
     false_accepts: float | None,
     strangers: Path | None,
+    evidence: Any,
     reject_at: float | None,
     device: str,
     as_json: bool,
@@ -83,7 +91,7 @@ def classify(
         opened = Index.open(index)
         if device != "auto":
             opened = Index.open(index, make_backbone(str(opened.manifest.backbone["name"]), device))
-        rule = Rule(named, k, weights)
+        rule = Rule(named, k, weights, evidence=evidence)
         limit = reject_at if false_accepts is None else _calibrated(opened, rule, false_accepts, strangers)
         told = opened.classify(find_pictures(list(images)), rule=rule, reject_at=limit)
     found = told if isinstance(told, list) else [told]
@@ -108,7 +116,7 @@ def _calibrated(index: Index, rule: Rule, false_accepts: float, strangers: Path 
         threshold = calibrate(index, false_accepts, rule, [strangers / each for each in folder.ids], names)
         made = f"of {threshold.classes} classes of strangers"
     click.echo(
-        f"fewshot: rule: {rule}; threshold {threshold.score:.4f} for {false_accepts:g} false accepts, made of "
+        f"fewshot: rule: {rule}; {rule.evidence} over {threshold.at:.4f} for {false_accepts:g} false accepts, made of "
         f"{threshold.items} pictures {made}",
         err=True,
     )

@@ -1,4 +1,4 @@
-"""Strangers' scores, and the threshold they set: pictures of classes that are not in the index, or its own classes."""
+"""What speaks for strangers (pictures of other classes, or the classes of the index left out), and the threshold."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from fewshot.errors import InvalidInput
-from fewshot.retrieval.engine import larger_is_nearer
 from fewshot.retrieval.recognition.asking import read_all
-from fewshot.retrieval.recognition.rules import Rule, answer, answer_as_stranger
+from fewshot.retrieval.recognition.rules import Rule, answer
 from fewshot.retrieval.recognition.support import Support, support_of
-from fewshot.retrieval.recognition.threshold import Threshold, conformal_threshold
+from fewshot.retrieval.recognition.threshold import Threshold, conformal_threshold, turned
 
 if TYPE_CHECKING:
     from fewshot.retrieval.index import Index
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 LEFT_OUT = 4096  # items that are looked at with their class left out
 TOGETHER = 1024  # queries at a time
 
-_SCORES: WeakKeyDictionary[Snapshot, dict[tuple[Rule, int], tuple[np.ndarray, np.ndarray]]] = WeakKeyDictionary()
+_EVIDENCE: WeakKeyDictionary[Snapshot, dict[tuple[Rule, int], tuple[np.ndarray, np.ndarray]]] = WeakKeyDictionary()
 
 
 def calibrate(
@@ -49,27 +48,29 @@ def calibrate(
     if strangers is None:
         if classes is not None:
             raise InvalidInput("classes of strangers were given without strangers")
-        closeness, groups = left_out_scores(support, rule, seed)
+        evidence, groups = left_out_evidence(support, rule, seed)
     else:
-        closeness, groups = _scores_of(index, support, rule, strangers, classes)
-    score = conformal_threshold(closeness, groups, false_accepts, left_out=strangers is None)
+        evidence, groups = _evidence_of(index, support, rule, strangers, classes)
+    if not np.isfinite(evidence).all():
+        raise InvalidInput(f"{len(support.names)} classes are too few for a {rule.evidence} of strangers; add classes")
+    at = conformal_threshold(evidence, groups, false_accepts, left_out=strangers is None)
     return Threshold(
-        score if larger_is_nearer(support.metric) else -score,
+        turned(at, rule, support.metric),
         false_accepts,
         rule,
         support.metric,
         len(np.unique(groups)),
-        len(closeness),
+        len(evidence),
         "index" if strangers is None else "strangers",
     )
 
 
-def left_out_scores(support: Support, rule: Rule, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Closeness (n,) of items of the index to the class they are taken for when their own is left out; their classes.
+def left_out_evidence(support: Support, rule: Rule, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Evidence (n,) for the class that items of the index are taken for when their own is left out; their own classes.
 
     As many items of each class as make about 4,096 together, drawn with `seed`; of more classes one item of 4,096.
     """
-    kept = _SCORES.setdefault(support.snapshot, {})
+    kept = _EVIDENCE.setdefault(support.snapshot, {})
     if (rule, seed) not in kept:
         if len(support.names) < 2:
             raise InvalidInput("an index of one class can't tell strangers by leaving it out; give strangers")
@@ -79,8 +80,8 @@ def left_out_scores(support: Support, rule: Rule, seed: int = 0) -> tuple[np.nda
             support.classes[places],
         )
         parts = range(0, len(places), TOGETHER)
-        scores = [answer_as_stranger(support, vectors[p : p + TOGETHER], own[p : p + TOGETHER], rule) for p in parts]
-        kept[rule, seed] = np.concatenate(scores), own
+        found = [answer(support, vectors[p : p + TOGETHER], rule, own[p : p + TOGETHER]) for p in parts]
+        kept[rule, seed] = np.concatenate([each.evidence(rule) for each in found]), own
     return kept[rule, seed]
 
 
@@ -96,7 +97,7 @@ def _sample(classes: np.ndarray, count: int, seed: int) -> np.ndarray:
     return np.sort(chosen)
 
 
-def _scores_of(
+def _evidence_of(
     index: Index, support: Support, rule: Rule, strangers: Any, classes: Sequence[str] | None
 ) -> tuple[np.ndarray, np.ndarray]:
     vectors = np.concatenate([asked.vectors for asked in read_all(index, strangers)])
@@ -106,5 +107,5 @@ def _scores_of(
         if known := sorted(set(classes) & set(support.names)):
             raise InvalidInput(f"{', '.join(known[:5])}: in the index, so their pictures are no strangers")
     parts = range(0, len(vectors), TOGETHER)
-    closeness = np.concatenate([answer(support, vectors[p : p + TOGETHER], rule).closeness for p in parts])
-    return closeness, np.arange(len(vectors)) if classes is None else np.asarray(classes)
+    found = [answer(support, vectors[p : p + TOGETHER], rule).evidence(rule) for p in parts]
+    return np.concatenate(found), np.arange(len(vectors)) if classes is None else np.asarray(classes)

@@ -32,12 +32,12 @@ def nearest_items(support: Support, vectors: np.ndarray, k: int) -> Found:
 
 
 def nearest_items_of_others(support: Support, vectors: np.ndarray, own: np.ndarray, k: int) -> Found:
-    """The same among the items of all classes but the one that `own` (Q,) names for each query."""
+    """The same among the items of all classes but those, one or more, that `own` (Q, E) names for each query."""
     found = _nothing(len(vectors), k)
     pending, width = np.arange(len(vectors)), min(len(support), k + BEYOND)
     while len(pending):
         some = nearest_items(support, vectors[pending], width)
-        others = some.classes != own[pending, None]
+        others = (some.classes[:, :, None] != own[pending, None]).all(2)
         done = (others.sum(1) >= k) | (width == len(support))
         order = np.argsort(~others, axis=1, kind="stable")[:, :k]
         fits = np.take_along_axis(others, order, 1)
@@ -61,17 +61,20 @@ def nearest_means(support: Support, vectors: np.ndarray, k: int, own: np.ndarray
     if own is not None:
         order = np.argsort(classes == own[:, None], axis=1, kind="stable")[:, :k]
         classes, closeness = np.take_along_axis(classes, order, 1), np.take_along_axis(closeness, order, 1)
-        closeness[classes == own[:, None]] = -np.inf
+        gone = classes == own[:, None]
+        classes, closeness = np.where(gone, -1, classes), np.where(gone, -np.inf, closeness)
     return Found(closeness, classes, classes)
 
 
 def _without_class(
     support: Support, vectors: np.ndarray, own: np.ndarray, k: int, pending: np.ndarray, found: Found
 ) -> None:
-    """Fill the rows `pending` of `found` by searches that leave out one class."""
-    for name in np.unique(own[pending]):
-        rows = pending[own[pending] == name]
-        others = support.ids[support.classes != name]
+    """Fill the rows `pending` of `found` by searches that leave out classes."""
+    for names in np.unique(own[pending], axis=0):
+        rows = pending[(own[pending] == names).all(1)]
+        others = support.ids[~np.isin(support.classes, names)]
+        if not len(others):
+            continue
         some = _search(support, vectors[rows], min(k, len(others)), support.searcher.allow(others))
         for kept, part in zip(found, some, strict=True):
             kept[rows, : part.shape[1]] = part

@@ -116,7 +116,12 @@ def _threshold(
 def _recognise(support: Support, asked: Queries, rule: Rule, threshold: Threshold | None) -> Iterator[Recognised]:
     parts = [answer(support, asked.vectors[p : p + TOGETHER], rule) for p in range(0, len(asked.vectors), TOGETHER)]
     found = Answers(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-    accepted = np.full(len(asked.names), True) if threshold is None else threshold.accepts(found.closeness)
+    evidence = found.evidence(rule)
+    if threshold is not None and not np.isfinite(evidence).all():
+        raise InvalidInput(
+            "a margin is ahead of a second class, and the index has one; add another, or go by the score"
+        )
+    accepted = np.full(len(evidence), True) if threshold is None else threshold.accepts(evidence)
     voted = found.nearest >= 0
     keys = iter(support.snapshot.keys(support.snapshot.positions(found.nearest[voted])))
     sign = -1.0 if support.metric == "l2" else 1.0

@@ -16,14 +16,15 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Threshold:
-    """A query is accepted where the score of its class is nearer than `score`; one as near is rejected.
+    """A query is accepted where the evidence for its class is more than `at`; as much is too little.
 
-    `false_accepts` is the rate that was asked for, `rule` and `metric` whose scores these are; `classes` and `items`
-    say of how many strangers' classes and pictures it was made, `source` where these were from ("strangers", or "index"
-    for the classes of the index left out one by one).
+    The evidence is told by `rule`: the score, as the index of this `metric` gives it (with l2 less is more), or the
+    margin. `false_accepts` is the rate that was asked for; `classes` and `items` say of how many strangers' classes and
+    pictures it was made, `source` where these were from ("strangers", or "index" for the classes of the index left out
+    one by one; "given" for a number that was given).
     """
 
-    score: float
+    at: float
     false_accepts: float
     rule: Rule
     metric: str
@@ -31,23 +32,28 @@ class Threshold:
     items: int
     source: str
 
-    def accepts(self, closeness: np.ndarray) -> np.ndarray:
-        """For closeness of any shape (larger is nearer) whether it is accepted."""
-        return np.asarray(closeness > (-self.score if self.metric == "l2" else self.score))
+    def accepts(self, evidence: np.ndarray) -> np.ndarray:
+        """For evidence of any shape, as `Answers.evidence` gives it, whether it is enough."""
+        return np.asarray(evidence > turned(self.at, self.rule, self.metric))
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, ready for JSON; a score that is not finite as a word."""
-        return {**asdict(self), "score": self.score if math.isfinite(self.score) else str(self.score)}
+        """All of it, ready for JSON; a number that is not finite as a word."""
+        return {**asdict(self), "at": self.at if math.isfinite(self.at) else str(self.at)}
 
 
-def conformal_threshold(closeness: np.ndarray, groups: np.ndarray, false_accepts: float, left_out: bool) -> float:
-    """The closeness that strangers exceed with a probability of `false_accepts` at most.
+def turned(at: float, rule: Rule, metric: str) -> float:
+    """From a score as the index gives it to evidence that is more where it is larger, and back."""
+    return -at if metric == "l2" and rule.evidence == "score" else at
 
-    closeness (n,) of strangers to the class they would be taken for, larger is nearer; groups (n,) their classes, or
-    all different where every picture is drawn on its own. With C groups the weight of a picture in a group of m is
-    w = 1 / (m (C + 1)), and a score s is accepted where
 
-        sum of w over the strangers with closeness >= s, plus (1 + e) / (C + 1)  <=  false_accepts.
+def conformal_threshold(evidence: np.ndarray, groups: np.ndarray, false_accepts: float, left_out: bool) -> float:
+    """The evidence that strangers exceed with a probability of `false_accepts` at most.
+
+    evidence (n,) for the class that each stranger would be taken for, larger is more; groups (n,) their classes, or all
+    different where every picture is drawn on its own. With C groups the weight of a picture in a group of m is
+    w = 1 / (m (C + 1)), and evidence s is accepted where
+
+        sum of w over the strangers with evidence >= s, plus (1 + e) / (C + 1)  <=  false_accepts.
 
     The threshold is the largest s that is not. With one picture a group and e = 0 this is the quantile of split
     conformal prediction (Vovk et al. 2005; Papadopoulos et al. 2002), the ceil((1 - a)(C + 1))-th smallest of C, and
@@ -58,8 +64,8 @@ def conformal_threshold(closeness: np.ndarray, groups: np.ndarray, false_accepts
     `left_out` says that the strangers are the items of the index with their own class left out, and sets e = 1. Such an
     item meets C - 1 classes, a real stranger C. Full conformal prediction would let the stranger join the index; then
     only the item it is nearest to can rise to its score or above, as the closeness of two items is the same from both
-    sides. Counting that one always keeps P(accepted) <= a for one item a class and the rule of the nearest item,
-    and comes near to it for other rules and several items.
+    sides. Counting that one always keeps P(accepted) <= a for one item a class and the score of the nearest item;
+    for other rules, several items a class, and margins it comes near to it, without proof.
 
     Raises `InvalidInput` where so few groups cannot show so small a rate.
     """
@@ -75,9 +81,9 @@ def conformal_threshold(closeness: np.ndarray, groups: np.ndarray, false_accepts
             f"{count} {what} can't prove a rate of false accepts of {false_accepts:g}: at least {least} are needed; "
             f"ask for {(1 + left_out) / (count + 1):.3g} or more, or give more strangers"
         )
-    order = np.argsort(-closeness, kind="stable")
-    sorted_closeness = closeness[order]
+    order = np.argsort(-evidence, kind="stable")
+    falling = evidence[order]
     reached = np.cumsum(1 / (sizes[group[order]] * (count + 1)))
-    last_equal = np.searchsorted(-sorted_closeness, -sorted_closeness, side="right") - 1
+    last_equal = np.searchsorted(-falling, -falling, side="right") - 1
     over = np.flatnonzero(reached[last_equal] > budget + ROUNDING)
-    return float(sorted_closeness[over[0]]) if len(over) else -math.inf
+    return float(falling[over[0]]) if len(over) else -math.inf

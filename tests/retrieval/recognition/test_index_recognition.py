@@ -14,18 +14,21 @@ from fewshot.cli import main
 from fewshot.datasets.grouping import Grouping
 from fewshot.errors import InvalidInput
 from fewshot.retrieval.recognition import Rule, calibrate
-from fewshot.retrieval.recognition.calibrating import left_out_scores
+from fewshot.retrieval.recognition.calibrating import left_out_evidence
 from fewshot.retrieval.recognition.neighbours import nearest_items_of_others
 from fewshot.retrieval.recognition.support import support_of
 
 DIM = 12
 RULES = [
-    Rule(),
-    Rule(k=5),
+    Rule(evidence="score"),
+    Rule(k=5, evidence="score"),
     Rule(k=7, weights="uniform"),
     Rule(k=4, temperature=1.0),
+    Rule("mean", evidence="score"),
+    Rule(k=3),
     Rule("mean"),
 ]
+NAMES = [f"{rule}, {rule.evidence}" for rule in RULES]
 
 
 def table_of(vectors, labels, prefix="item") -> EmbeddingTable:
@@ -86,7 +89,7 @@ def reference(query, items, labels, metric, rule: Rule):
     return first, best[first], votes[first] / sum(votes.values()), second, best[second]
 
 
-@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("rule", RULES, ids=NAMES)
 def test_classify_is_the_float64_reference(made, rule) -> None:
     index, items, labels, asked = made
     metric = index.manifest.metric
@@ -107,18 +110,18 @@ def test_classify_is_the_float64_reference(made, rule) -> None:
             assert found.key is None
 
 
-@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("rule", RULES, ids=NAMES)
 def test_left_out_classes_are_the_float64_reference(made, rule) -> None:
     index, items, labels, _ = made
     metric = index.manifest.metric
-    scores, own = left_out_scores(support_of(index), rule)
+    scores, own = left_out_evidence(support_of(index), rule)
     names = support_of(index).names
     assert sorted(names[number] for number in own) == sorted(labels)
     wanted = []
     for item, label in zip(items, labels, strict=True):
         others = [row for row, other in enumerate(labels) if other != label]
         left = reference(item, items[others], [labels[row] for row in others], metric, rule)
-        wanted.append(left[1] / (np.linalg.norm(item) if metric == "inner" else 1))
+        wanted.append(left[1] - (left[4] if rule.evidence == "margin" else 0))
     assert np.allclose(scores, wanted, rtol=1e-4, atol=1e-5)
 
 
@@ -130,12 +133,15 @@ def test_neighbours_of_other_classes_are_found_however_many_are_in_the_way(tmp_p
     labels = ["crowd"] * 300 + [f"c{row % 7}" for row in range(40)]
     index = Index.build(table_of(items, labels), tmp_path / "index", metric="l2", progress=False)
     support = support_of(index)
-    queries, own = items[:3] + 0.001, np.zeros(3, np.int64) + support.names.index("crowd")
+    queries, own = items[:3] + 0.001, np.full((3, 1), support.names.index("crowd"))
     distance = ((queries[:, None].astype(np.float64) - items[None, 300:]) ** 2).sum(2)
     wanted = 300 + distance.argsort(1)[:, :5]
     assert (nearest_items_of_others(support, queries, own, 5).ids == wanted).all()
     monkeypatch.setattr(neighbours, "WIDEST", 10)  # the class is then left out of the search itself
     assert (nearest_items_of_others(support, queries, own, 5).ids == wanted).all()
+    both = nearest_items_of_others(support, queries, np.append(own, np.full((3, 1), support.names.index("c3")), 1), 5)
+    kept = [row for row in range(300, 340) if labels[row] != "c3"]
+    assert (both.ids == np.array(kept)[distance[:, np.array(kept) - 300].argsort(1)[:, :5]]).all()
     few = nearest_items_of_others(support, queries, own, 60)
     assert (few.ids[:, 40:] == -1).all()
     assert np.isneginf(few.closeness[:, 40:]).all()
@@ -186,6 +192,10 @@ def test_one_class_has_no_runner_up(tmp_path) -> None:
         assert (found.label, found.runner_up, found.runner_up_score) == ("only", None, None)
     with pytest.raises(InvalidInput, match="one class"):
         calibrate(index, 0.5)
+    with pytest.raises(InvalidInput, match="a margin is ahead of a second class"):
+        index.classify(asked, reject_at=0.1)
+    with pytest.raises(InvalidInput, match="1 classes are too few for a margin"):
+        calibrate(index, 0.5, strangers=asked)
 
 
 def test_approximate_kinds_recognise_too(tmp_path) -> None:
@@ -201,9 +211,11 @@ def test_thresholds_reject_by_either_end_of_the_score(made) -> None:
     metric = index.manifest.metric
     scores = sorted(found.score for found in index.classify(asked))
     middle = scores[len(scores) // 2]
-    for found in index.classify(asked, reject_at=middle):
+    for found in index.classify(asked, rule=Rule(evidence="score"), reject_at=middle):
         assert found.accepted == (found.score < middle if metric == "l2" else found.score > middle)
         assert (found.name is None) == (not found.accepted)
+    for found in index.classify(asked, reject_at=0.05):
+        assert found.accepted == (abs(found.score - found.runner_up_score) > 0.05)
     threshold = calibrate(index, 0.3)
     told = index.classify(asked, reject_at=threshold)
     assert told == index.classify(asked, false_accepts=0.3)
@@ -249,7 +261,7 @@ def test_the_command_classifies_folders_and_says_none(shop) -> None:
     told = json.loads(done.stdout)
     assert len(told) == 20
     assert all(each["class"] == each["label"] == each["query"].split("/")[-2] for each in told)
-    done = run(shop / "index", shop / "strange", shop / "asked", "--rule", "mean", "--false-accepts", "0.1",
+    done = run(shop / "index", shop / "strange", shop / "asked", "--rule", "mean", "--false-accepts", "0.1", "--evidence", "score",
                "--strangers", shop / "strange", "--json")  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "10 classes of strangers" in done.stderr

@@ -63,6 +63,26 @@ def left_out(items) -> np.ndarray:
     return products.max(1)
 
 
+def margins(products) -> np.ndarray:
+    """For each row the largest less the second largest."""
+    first_two = np.sort(products, axis=1)[:, -2:]
+    return first_two[:, 1] - first_two[:, 0]
+
+
+@pytest.mark.parametrize("classes", [59, 99])
+def test_classes_left_out_keep_the_rate_by_margins(classes) -> None:
+    random = np.random.default_rng(7)
+    accepted = []
+    for _ in range(1500):
+        drawn = one_item_a_class(random, classes + 1)[:, 0]
+        products = drawn[:classes] @ drawn[:classes].T
+        np.fill_diagonal(products, -np.inf)
+        threshold = conformal_threshold(margins(products), np.arange(classes), 0.1, left_out=True)
+        accepted.append(margins((drawn[:classes] @ drawn[classes])[None])[0] > threshold)
+    mean, error = mean_and_error(accepted)
+    assert 0.05 < mean <= 0.1 + 2 * error
+
+
 @pytest.mark.parametrize(("classes", "rate"), [(39, 0.05), (59, 0.1)])
 def test_classes_left_out_keep_the_rate_for_one_item_a_class(classes, rate) -> None:
     random = np.random.default_rng(1)
@@ -140,7 +160,9 @@ def stage(random, classes: int, dim: int = 8):
     return drawn[:, 0], drawn[:, 1]
 
 
-@pytest.mark.parametrize("rule", [Rule(), Rule(k=3), Rule("mean")], ids=str)
+@pytest.mark.parametrize(
+    "rule", [Rule(), Rule(k=3), Rule("mean"), Rule(evidence="score")], ids=lambda rule: f"{rule}-{rule.evidence}"
+)
 def test_an_index_keeps_the_rate_over_draws_of_strangers(tmp_path, rule) -> None:
     random = np.random.default_rng(3)
     indexed, asked = stage(random, 700)
