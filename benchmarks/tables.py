@@ -1,5 +1,5 @@
 """Make the tables of docs/speed.md from the measurements in results/, of docs/experiments.md from the experiments,
-and of docs/attributes.md and docs/words.md from findings/.
+and of docs/attributes.md, docs/classify.md and docs/words.md from findings/.
 
 Run it as `uv run python benchmarks/tables.py`.
 """
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bridge_tables import bridges_section
+from classify_tables import classify_section
 from timing import RESULTS
 
 from fewshot.benchmark.experiments import curves_figure, experiments_markdown, list_experiments, load_experiment
@@ -19,6 +20,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "speed.md"
 EXPERIMENTS = PAGE.with_name("experiments.md")
 ATTRIBUTES = PAGE.with_name("attributes.md")
 WORDS = PAGE.with_name("words.md")
+CLASSIFY = PAGE.with_name("classify.md")
 FINDINGS = Path(__file__).parent / "findings"
 
 
@@ -89,4 +91,6 @@ if __name__ == "__main__":
     renew_experiments()
     replace_block(ATTRIBUTES, attributes_section())
     replace_block(WORDS, bridges_section())
-    print(f"renewed the tables in {PAGE.name}, {ATTRIBUTES.name}, {WORDS.name} and {EXPERIMENTS.name}")
+    replace_block(CLASSIFY, classify_section())
+    pages = ", ".join(page.name for page in (PAGE, EXPERIMENTS, ATTRIBUTES, WORDS, CLASSIFY))
+    print(f"renewed the tables in {pages}")

@@ -15,7 +15,7 @@ from torch import Tensor
 from fewshot.backbones import Backbone, TextEncoder
 from fewshot.datasets import Dataset
 from fewshot.datasets.duplicates import duplicate_groups, pairs_across
-from fewshot.errors import InvalidInput
+from fewshot.errors import BrokenImages, InvalidInput
 
 Items = Sequence[Image.Image | str | Path | np.ndarray] | Dataset
 Names = Sequence[str] | Sequence[int] | np.ndarray
@@ -83,9 +83,12 @@ def features_of(backbone: Backbone | TextEncoder, items: Items) -> Tensor:
 
     if isinstance(backbone, TextEncoder):
         return backbone(_texts(items), progress=True)
-    if isinstance(items, Dataset):
+    if not isinstance(items, Dataset):
+        return embed_images(backbone, items).to(backbone.device)
+    try:
         return embed(backbone, items).features.to(backbone.device, copy=True)  # the table is mapped from its file
-    return embed_images(backbone, items).to(backbone.device)
+    except BrokenImages as error:
+        raise BrokenImages(items.name, error.names, "take them out of the folder") from None
 
 
 def refuse_same_in_two_classes(items: Items, labels: Tensor, texts: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ def draw_evaluation(evaluation: ClassifierEvaluation, path: Path) -> None:
     _draw_matrix(matrix, evaluation)
     _draw_pairs(pairs, evaluation)
     figure.suptitle(str(evaluation), fontsize=10)
-    with whole_file(path) as beside:
+    with whole_file(path) as beside, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font lacks
         figure.savefig(beside, format="png", dpi=110)
 
 

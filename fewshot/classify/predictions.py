@@ -74,5 +74,5 @@ def predict_many(
             predictions += found
             advance(len(part))
     if broken and not skip_broken:
-        raise BrokenImages("images", broken)
+        raise BrokenImages("images", broken, "leave them out with --skip-broken")
     return kept, predictions

@@ -62,4 +62,5 @@ def chosen_learner(classifier: FewShotClassifier, shots: int, words: bool) -> tu
         return parse_learner(asked), "asked for by name"
     known: Base = "none" if base is None else "mean" if base.labels is None else "classes"
     choice = choose_method(shots, words, known)
-    return parse_learner(choice.learner), choice.reason
+    on_pictures = "; measured on pictures, not on texts" if classifier.takes_texts and shots else ""
+    return parse_learner(choice.learner), choice.reason + on_pictures

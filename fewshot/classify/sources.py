@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import glob
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median_low
 
 from fewshot.datasets import Dataset, ImageFolder
 from fewshot.datasets.listing import files_below, is_picture
-from fewshot.errors import InvalidInput, MissingData, UnreadableFile
+from fewshot.errors import BrokenImages, InvalidInput, MissingData, UnreadableFile
 
 EXPECTED = (
     "give a folder with a subfolder of pictures for each class, a CSV of texts, or class names: cat,dog or a .txt"
@@ -28,6 +30,11 @@ class Source:
     def texts(self) -> bool:
         """Whether the items are texts."""
         return isinstance(self.items, list)
+
+    @property
+    def shots(self) -> int:
+        """How many items a class has, the median over classes; 0 for names alone."""
+        return 0 if self.items is None else median_low(Counter(self.names).values())
 
 
 def read_source(given: str) -> Source:
@@ -58,12 +65,16 @@ def read_folder(path: Path) -> Dataset:
         if not folders:
             raise MissingData(f"{path} has no class folders; {EXPECTED}")
         if bare:
-            listed = ", ".join(bare)
+            one = len(bare) == 1
+            classes, them = ("class", "it") if one else ("classes", "them")
             raise InvalidInput(
-                f"{path}: {'the class' if len(bare) == 1 else 'these classes'} {listed} has no image; put one or more "
-                "into the folder, or remove it"
+                f"{path}: the {classes} {', '.join(bare)} {'has' if one else 'have'} no image; put one or more into "
+                f"{'the' if one else 'each'} folder, or remove {them}"
             )
-    return ImageFolder(path)
+    try:
+        return ImageFolder(path)
+    except BrokenImages as error:
+        raise BrokenImages(str(path), error.names, "take them out of the folder") from None
 
 
 def read_texts(path: Path, labels: bool) -> tuple[list[str], list[str]]:

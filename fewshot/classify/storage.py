@@ -63,10 +63,12 @@ def load_classifier(
     content = read_json(folder / "classifier.json")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UnreadableFile(f"{folder} holds no FewShotClassifier")
-    if content["version"] > VERSION:
-        raise UnreadableFile(f"{folder} is of version {content['version']}, this fewshot reads {VERSION}: upgrade it")
     state = _read_tensors(folder / "head.safetensors")
     try:
+        if content["version"] > VERSION:
+            raise UnreadableFile(
+                f"{folder} is of version {content['version']}, this fewshot reads {VERSION}: upgrade it"
+            )
         made_with, classes = content["backbone"], np.asarray(content["classes"])
         settings = content["learner"]["settings"]
         if (folder / WEIGHTS).exists():

@@ -13,7 +13,7 @@ from fewshot.errors import InvalidInput
 from fewshot.learners import Learner
 from fewshot.metrics import calibration_error
 
-FOLDS = 10  # of the examples, each held out once; leave-one-out up to ten examples
+FOLDS, FEWER, SEVERAL = 10, 3, 1000  # folds of the examples, each held out once; fewer of more than so many
 COLDEST, HOTTEST, HALVINGS = 1e-6, 1e6, 50
 
 
@@ -30,6 +30,11 @@ class Calibration:
     ece_before: float | None = None
     ece_after: float | None = None
 
+    @property
+    def even(self) -> bool:
+        """Whether all classes get the same confidence, since held-out predictions were no better than chance."""
+        return self.temperature > HOTTEST / 2
+
     @classmethod
     def of(cls, logits: Tensor, labels: Tensor) -> Calibration:
         """Fitted to held-out logits (N, W); rows of NaN, never held out, are left out."""
@@ -45,11 +50,13 @@ class Calibration:
 
 
 def calibrate(learner: Learner, examples: Examples) -> Calibration:
-    """The temperature for what `learner` makes of the examples, from those it is made of: ten folds, each held out."""
+    """The temperature for what `learner` makes of the examples, from those it is made of: in folds, each held out."""
     if not len(examples.labels):
         return Calibration()
-    folds = stratified_folds(examples.labels, min(FOLDS, len(examples.labels)), lone=not learner.needs_support)
-    return Calibration.of(held_out_logits(learner, examples, folds), examples.labels)
+    count = len(examples.labels)
+    folds = min(FOLDS, count) if count <= SEVERAL else FEWER
+    held = stratified_folds(examples.labels, folds, lone=not learner.needs_support)
+    return Calibration.of(held_out_logits(learner, examples, held), examples.labels)
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:

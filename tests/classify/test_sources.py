@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewshot.classify.sources import find_items, find_pictures, read_descriptions, read_source, read_texts
+from fewshot.classify.sources import Source, find_items, find_pictures, read_descriptions, read_source, read_texts
 from fewshot.errors import BrokenImages, InvalidInput, MissingData, UnreadableFile
 
 
@@ -33,6 +33,13 @@ def test_a_folder(photos):
     assert source.names == ["cat", "cat", "dog", "dog"]
     assert len(source.items) == 4
     assert not source.texts
+    assert source.shots == 2
+
+
+def test_the_shots_of_unequal_classes_are_the_lower_median():
+    names = ["cat"] * 9 + ["dog"] * 5 + ["elk"] * 2 + ["fox"]
+    assert Source(names, names).shots == 2
+    assert Source(None, names).shots == 0
 
 
 def test_a_class_without_an_image_is_named(photos, write):
@@ -42,14 +49,16 @@ def test_a_class_without_an_image_is_named(photos, write):
     (photos / "elk").mkdir()
     (photos / "elk" / "notes.md").write_text("to come")
     (photos / ".hidden").mkdir()
-    with pytest.raises(InvalidInput, match=r"photos: these classes elk, fox has no image"):
+    with pytest.raises(
+        InvalidInput, match=r"photos: the classes elk, fox have no image; .* each folder, or remove them"
+    ):
         read_source(str(photos))
 
 
 def test_files_that_are_no_pictures_are_all_named(photos):
     (photos / "cat" / "0.png").write_bytes(b"")
     (photos / "dog" / "1.png").write_text("no picture")
-    with pytest.raises(BrokenImages, match=r"2 images cannot be read: cat/0.png, dog/1.png"):
+    with pytest.raises(BrokenImages, match=r"cannot be read: cat/0.png, dog/1.png; .* take them out of the folder"):
         read_source(str(photos))
 
 

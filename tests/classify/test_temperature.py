@@ -62,6 +62,13 @@ def test_calibration_makes_confidence_honest():
     assert Calibration.of(torch.full((5, 4), torch.nan), labels[:5]) == Calibration()
 
 
+def test_confidence_is_even_where_predictions_are_no_better_than_chance():
+    logits, labels = torch.eye(2).double().repeat(4, 1), torch.tensor([1, 0] * 4)
+    assert Calibration.of(logits, labels).even
+    assert not Calibration.of(logits, 1 - labels).even
+    assert not Calibration().even
+
+
 def test_one_example_a_class_calibrates_nothing():
     known = Examples(torch.rand(3, 6), torch.arange(3), 3)
     assert calibrate(create_learner("prototypical"), known) == Calibration()

@@ -35,7 +35,7 @@ def model(fewshot, photos):
 def test_fit_says_what_it_chose(fewshot, photos) -> None:
     result = fewshot("classify", "fit", "photos", "--out", "model", *HOW)
     assert result.exit_code == 0, result.stderr
-    assert "ridge: " in result.stdout
+    assert "linear-probe for 4 images a class: there are images and no words; on caltech101" in result.stdout
     assert "fitted to 12 held-out predictions" in result.stdout
     assert "next: fewshot classify predict model PICTURES..." in result.stdout
     told = json.loads(fewshot("classify", "fit", "photos", "--out", "model", *HOW, "--json").stdout)
@@ -67,6 +67,7 @@ def test_broken_pictures_are_named_or_left_out(fewshot, model, tmp_path) -> None
     result = fewshot("classify", "predict", model, "new", "--csv")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "1 images cannot be read: new/broken.png" in result.stderr
+    assert "leave them out with --skip-broken" in result.stderr
     assert len(fewshot("classify", "predict", model, "new", "--csv", "--skip-broken").stdout.splitlines()) == 4
 
 
@@ -131,6 +132,7 @@ def test_spoilt_folders_are_one_line_and_no_model(fewshot, photos, tmp_path, spo
         (["fit", "red,blue,red", "--out", "m", *HOW], "the class name 'red' is given twice"),
         (["fit", "red,blue", "--out", "m", *HOW], "fewshot:raw-pixels has no text tower"),
         (["fit", "photos", "--out", "m", *HOW, "--words"], "fewshot:raw-pixels has no text tower"),
+        (["fit", "photos", "--out", "m", "--learner", "rigde"], "no learner is called 'rigde'; near: ridge"),
         (["fit", "photos", "--out", "photos", *HOW], "photos is there and holds no classifier"),
         (["fit", "photos", "--out", "m", "--no-words", "--templates", "a {}"], "leave out --no-words"),
         (["fit", "table.csv", "--out", "m"], "table.csv needs the columns text and label"),

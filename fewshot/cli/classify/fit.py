@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fewshot.cli.classify.options import make_classifier, making_options
 from fewshot.cli.output import json_option, print_facts, print_json, told_warnings
+
+if TYPE_CHECKING:
+    from fewshot.classify import Calibration
 
 
 @click.command()
@@ -21,8 +24,8 @@ def fit(source: str, out: Path, as_json: bool, **how: Any) -> None:
     """Learn the classes in SOURCE and write a model to OUT.
 
     SOURCE is a folder or zip with a subfolder of pictures for each class; a .csv with the columns text and label; or
-    class names alone, between commas or one a line in a .txt. The learner follows from how many images a class there
-    are, by declared rules, and is told with its reason.
+    class names alone, between commas or one a line in a .txt. Learner and backbone follow from how many images a class
+    there are, by rules that were measured (docs/classify.md), and are told with their reason.
 
     \b
     Example:
@@ -54,9 +57,15 @@ def fit(source: str, out: Path, as_json: bool, **how: Any) -> None:
     if as_json:
         print_json({**facts, "calibration": asdict(calibration)})
         return
-    confidence = "as the learner gives it, since there was nothing to hold out"
-    if calibration.examples:
-        fitted = f"temperature {calibration.temperature:.3g}, fitted to {calibration.examples} held-out predictions"
-        confidence = f"calibrated: {fitted}"
-    print_facts({**facts, "confidence": confidence})
+    print_facts({**facts, "confidence": _confidence(calibration)})
     click.echo(f"next: fewshot classify predict {out} {'NEW.csv' if classifier.takes_texts else 'PICTURES...'}")
+
+
+def _confidence(calibration: Calibration) -> str:
+    if not calibration.examples:
+        return "as the learner gives it, since there was nothing to hold out"
+    if calibration.even:
+        return f"even, since {calibration.examples} held-out predictions were no better than chance; give more examples"
+    return (
+        f"calibrated: temperature {calibration.temperature:.3g}, fitted to {calibration.examples} held-out predictions"
+    )

@@ -11,11 +11,10 @@ import click
 if TYPE_CHECKING:
     from fewshot.classify import FewShotClassifier
     from fewshot.classify.sources import Source
-
-IMAGES_AND_TEXTS, IMAGES, TEXTS = "bridge:lite0-minilm", "timm:tf_efficientnet_lite0", "sentence:all-MiniLM-L6-v2"
+    from fewshot.learners import Learner
 
 _OPTIONS = (
-    click.option("--backbone", help=f"By default {IMAGES_AND_TEXTS}, {IMAGES} without words, {TEXTS} for texts."),
+    click.option("--backbone", help="Makes the features; by default as the images ask for, like the learner."),
     click.option("--learner", default="auto", show_default=True, help="name, name:setting=value,... or auto."),
     click.option("--words/--no-words", default=None, help="Use the class names too; by default for pictures only."),
     click.option("--templates", multiple=True, help="A set such as simple, or a sentence with {}; repeatable."),
@@ -46,14 +45,29 @@ def make_classifier(
     from fewshot.classify.class_words import default_templates
     from fewshot.classify.sources import read_descriptions
     from fewshot.errors import InvalidInput
+    from fewshot.learners import parse_learner
 
     if words is False and (templates or descriptions):
         raise InvalidInput("--templates and --descriptions are words; leave out --no-words")
+    asked = None if learner == "auto" else parse_learner(learner)  # a wrong name is told before anything is loaded
     told = read_descriptions(descriptions) if descriptions else None
-    name = backbone or (TEXTS if source.texts else IMAGES if words is False else IMAGES_AND_TEXTS)
+    words = True if templates or told else words
+    name = backbone or _default_backbone(source, asked, words)
     of_texts = source.texts or (source.items is None and name.startswith("sentence:"))
     made = create_text_encoder(name, device=device) if of_texts else create_backbone(name, device=device)
     if words is None:
-        words = bool(templates or told) or getattr(made, "text", None) is not None
+        words = getattr(made, "text", None) is not None
     sets: Any = templates[0] if len(templates) == 1 else list(templates) or default_templates(made)
     return FewShotClassifier(made, learner, words=sets if words else None, descriptions=told)
+
+
+def _default_backbone(source: Source, asked: Learner | None, words: bool | None) -> str:
+    from fewshot.classify.rules import BRIDGE, IMAGES, TEXTS, find_rule
+
+    if source.texts:
+        return TEXTS
+    if words is False:
+        return IMAGES
+    if source.items is None or words or (asked and asked.needs_words):
+        return BRIDGE
+    return IMAGES if asked else find_rule(source.shots, words=True).backbone
