@@ -1,4 +1,4 @@
-"""Every command stopped at every step: killed, killed with its unflushed files torn, or told that the disk is full.
+"""Every command stopped at every step: killed, killed twice, killed with its unflushed files torn, or out of disk.
 
 `python index_crashes.py --out FILE` runs the whole grid and writes the counts as JSON.
 """
@@ -21,9 +21,10 @@ from pathlib import Path
 from index_scenarios import SCENARIOS, Lie, Scenario, check_tidy, check_truth, forked, state_of
 
 from fewshot.errors import FewshotError
-from fewshot.retrieval.store import writing
+from fewshot.retrieval.store import has_manifest, read_manifest, writing
 
 KILLED, REFUSED, DONE = "killed", "refused", "done"
+WAYS = ("kill", "kill twice", "torn", "full disk")
 FALLIBLE = {"made", "written", "block written", "flushed", "renamed"}  # steps at which a full disk shows
 
 
@@ -36,18 +37,19 @@ def steps_of(scenario: Scenario, folder: Path) -> list[str]:
     return count.read_text().splitlines()
 
 
-def run_point(scenario: Scenario, folder: Path, how: str, point: int, seed: int = 0) -> str:
+def run_point(scenario: Scenario, folder: Path, how: str, point: int, steps: int) -> str:
     """Stop a scenario at its step `point`, check what is there, let the command go on, and check again."""
     scenario.prepare(folder)
-    before = state_of(folder)
-    ended = in_child(lambda: _with_fault(how, point, folder, seed, lambda: scenario.act(folder)))
-    found = state_of(folder)
-    if found == before and scenario.before is not None:
-        check_truth(folder, scenario.before)
-    elif found is not None:
-        check_truth(folder, scenario.after)
-    if ended == DONE and (found is None or set(found) != set(scenario.after)):
+    before, begun = state_of(folder), version(folder)
+    if how == "kill twice":  # the second time while it takes up what the first has left
+        first = random.Random(point).randrange(1, steps + 1)
+        in_child(lambda: _with_fault("kill", first, folder, lambda: scenario.act(folder)))
+        _check_either(scenario, folder, begun)
+    ended = in_child(lambda: _with_fault(how, point, folder, lambda: scenario.act(folder)))
+    found = _check_either(scenario, folder, begun)
+    if ended == DONE and version(folder) == begun:
         raise Lie("it was acknowledged and is lost")
+    told = f"{ended}, {'old' if version(folder) == begun else 'new'}"
     _go_on(scenario, folder, found)
     check_truth(folder, scenario.after)
     check_tidy(folder)
@@ -55,7 +57,23 @@ def run_point(scenario: Scenario, folder: Path, how: str, point: int, seed: int 
     now = state_of(folder) or {}
     if any(now[key] != (before or {})[key] for key in kept):
         raise Lie("an id has changed")
-    return f"{ended}, {'old' if found == before and scenario.name != 'compact' else 'whole'}"
+    return told
+
+
+def _check_either(scenario: Scenario, folder: Path, begun: int) -> dict[str, int] | None:
+    """The old state holds, or the new one, by the version that is published."""
+    found = state_of(folder)
+    if version(folder) > begun:
+        check_truth(folder, scenario.after)
+    elif scenario.before is not None:
+        check_truth(folder, scenario.before)
+    elif found is not None:
+        raise Lie("there is an index, and none was published")
+    return found
+
+
+def version(folder: Path) -> int:
+    return read_manifest(folder).generation if has_manifest(folder) else 0
 
 
 def _go_on(scenario: Scenario, folder: Path, found: dict[str, int] | None) -> None:
@@ -80,8 +98,8 @@ def _sweep(folder: Path) -> None:
     drop_work(folder)
 
 
-def _with_fault(how: str, point: int, folder: Path, seed: int, act: Callable[[], object]) -> None:
-    if how == "kill":
+def _with_fault(how: str, point: int, folder: Path, act: Callable[[], object]) -> None:
+    if how.startswith("kill"):
         os.environ["FEWSHOT_CRASH_AT"] = str(point)
         act()
         return
@@ -96,7 +114,7 @@ def _with_fault(how: str, point: int, folder: Path, seed: int, act: Callable[[],
             if name in FALLIBLE:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             return
-        _tear(folder, random.Random(seed + point))
+        _tear(folder, random.Random(point))
         os.kill(os.getpid(), signal.SIGKILL)
 
     writing.step = step
@@ -149,7 +167,7 @@ def grid(names: list[str], ways: list[str], stride: int = 1, offset: int = 1) ->
             for point in range(offset, len(steps) + 1, stride):
                 with _fresh() as folder:
                     try:
-                        ended[run_point(SCENARIOS[name], folder, way, point)] += 1
+                        ended[run_point(SCENARIOS[name], folder, way, point, len(steps))] += 1
                     except (Lie, FewshotError) as error:
                         lost.append(f"step {point} ({steps[point - 1]}): {error}")
             results[f"{name}: {way}"] = {"points": len(range(offset, len(steps) + 1, stride)), **ended, "lost": lost}
@@ -162,12 +180,10 @@ def main() -> None:
     parser.add_argument("--stride", type=int, default=1)
     parser.add_argument("--offset", type=int, default=1)
     parser.add_argument("--scenario", action="append", choices=list(SCENARIOS))
-    parser.add_argument("--way", action="append", choices=["kill", "torn", "full disk"])
+    parser.add_argument("--way", action="append", choices=WAYS)
     given = parser.parse_args()
     start = time.perf_counter()
-    found = grid(
-        given.scenario or list(SCENARIOS), given.way or ["kill", "torn", "full disk"], given.stride, given.offset
-    )
+    found = grid(given.scenario or list(SCENARIOS), given.way or list(WAYS), given.stride, given.offset)
     total = sum(each["points"] for each in found.values())
     lost = sum(len(each["lost"]) for each in found.values())
     said = {"points": total, "lost": lost, "seconds": round(time.perf_counter() - start, 1), "by command": found}

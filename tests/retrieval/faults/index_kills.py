@@ -21,13 +21,14 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from index_crashes import version
 from index_scenarios import Lie, check_tidy, files_on_disk, state_of
 from PIL import Image
 
 from fewshot import create_backbone
 from fewshot.cli import main as main_command
 from fewshot.errors import FewshotError
-from fewshot.retrieval.store import has_manifest, read_manifest
+from fewshot.retrieval.store import read_manifest
 from fewshot.retrieval.verify import verify
 
 BACKBONE = "fewshot:raw-pixels"
@@ -96,10 +97,6 @@ def start(*arguments: str) -> subprocess.Popen | Forked:
 def stamp(folder: Path) -> tuple:
     """Changes as soon as a command writes."""
     return tuple((name, (folder / name).stat().st_mtime_ns) for name in ("lock",) if (folder / name).exists())
-
-
-def version(folder: Path) -> int:
-    return read_manifest(folder).generation if has_manifest(folder) else 0
 
 
 def killed_until_done(

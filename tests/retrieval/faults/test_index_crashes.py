@@ -25,7 +25,7 @@ def run(*arguments: str, program: str = "index_crashes.py") -> dict:
 
 
 def test_some_points() -> None:
-    found = run("--stride", "43", "--offset", "9")
+    found = run("--stride", "53", "--offset", "9")
     assert found["lost"] == 0, found
     assert found["points"] >= 20
 
@@ -34,7 +34,7 @@ def test_some_points() -> None:
 def test_every_point() -> None:
     found = run()
     assert found["lost"] == 0, found
-    assert found["points"] > 800
+    assert found["points"] > 1000
 
 
 @pytest.mark.slow
