@@ -11,6 +11,7 @@ from pathlib import Path
 from bridge_tables import bridges_section
 from classify_tables import classify_section
 from timing import RESULTS
+from words_tables import few_shot_figure, few_shot_section, load_results
 
 from fewshot.benchmark.experiments import curves_figure, experiments_markdown, list_experiments, load_experiment
 from fewshot.benchmark.report import replace_block
@@ -67,6 +68,14 @@ def renew_experiments() -> None:
             figure.savefig(beside, format="png", dpi=110)
 
 
+def renew_few_shot() -> None:
+    """The tables of learners with words, and their plot beside them."""
+    results = load_results()
+    replace_block(WORDS, few_shot_section(results), block="few-shot")
+    with whole_file(WORDS.with_suffix(".png")) as beside:
+        few_shot_figure(results).savefig(beside, format="png", dpi=110)
+
+
 def attributes_section() -> str:
     """The comparison of attribute methods as a table."""
     content = json.loads((FINDINGS / "attributes.json").read_text())
@@ -91,6 +100,7 @@ if __name__ == "__main__":
     renew_experiments()
     replace_block(ATTRIBUTES, attributes_section())
     replace_block(WORDS, bridges_section())
+    renew_few_shot()
     replace_block(CLASSIFY, classify_section())
     pages = ", ".join(page.name for page in (PAGE, EXPERIMENTS, ATTRIBUTES, WORDS, CLASSIFY))
     print(f"renewed the tables in {pages}")
