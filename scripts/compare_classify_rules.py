@@ -39,6 +39,7 @@ WITH_IMAGES = {DEFAULT_WAY: ("gda", "lp++", "clip-adapter", "clap"), "neighbours
 LIMITS = {
     ("neighbours", "lp++"): 2,
     (DEFAULT_WAY, "clap"): 4,
+    (DEFAULT_WAY, "clip-adapter"): 1,
     (DEFAULT_WAY, "matching"): 4,
     (DEFAULT_WAY, "logistic"): 4,
 }

@@ -4,7 +4,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from fewshot.classify import Calibration
+from fewshot.classify import Calibration, temperature
 from fewshot.classify.examples import Examples
 from fewshot.classify.temperature import calibrate, fit_temperature
 from fewshot.errors import InvalidInput
@@ -67,6 +67,19 @@ def test_confidence_is_even_where_predictions_are_no_better_than_chance():
     assert Calibration.of(logits, labels).even
     assert not Calibration.of(logits, 1 - labels).even
     assert not Calibration().even
+
+
+def test_many_examples_are_held_out_in_fewer_folds(monkeypatch):
+    asked = []
+
+    def held_out(learner, known, folds):
+        asked.append(folds)
+        return known.features
+
+    monkeypatch.setattr(temperature, "held_out_logits", held_out)
+    for count in (4, 40, temperature.SEVERAL + 2):
+        calibrate(create_learner("prototypical"), Examples(torch.rand(count, 2), torch.arange(count) % 2, 2))
+    assert [len(folds.unique()) for folds in asked] == [4, 10, 3]
 
 
 def test_one_example_a_class_calibrates_nothing():
