@@ -12,7 +12,9 @@ and read benchmarks/results/index.json (or index_<count>.json for another count)
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import subprocess
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -36,6 +38,7 @@ from fewshot.retrieval.engine.sampling import AT_LEAST, PER_LIST
 K = 10
 TARGETS = (0.90, 0.95, 0.99)
 CAUTION = 1.64
+AUTOFAISS_MEMORY = ("4GB", "30MB")
 SWEPT = (
     "Flat",
     "IVF{n},PQ128x4fs,RFlat",
@@ -52,12 +55,15 @@ def main() -> None:
     options.add_argument("--count", type=int, default=200_000)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--quick", action="store_true", help="leave out graphs, which take minutes to build")
+    options.add_argument("--autofaiss", help="The Python of an environment with autofaiss; see index_autofaiss.py.")
     given = options.parse_args()
     faiss.omp_set_num_threads(1)
     vectors, queries = clustered(given.count, 2 * 1000)
     truth = Truth(blocks_of(vectors), queries, K, "cosine", np.empty(0, np.int64))
     with tempfile.TemporaryDirectory() as place:
         found = measure(vectors, truth, Path(place), given.rounds, given.quick)
+        if given.autofaiss:
+            found["autofaiss"] = autofaiss(given.autofaiss, vectors, truth.part(slice(1, None, 2)), Path(place))
     name = "index" if given.count == 200_000 else f"index_{given.count}"
     keep(name, {"count": given.count, "dim": vectors.shape[1], "k": K, "threads": 1, **found})
 
@@ -81,6 +87,18 @@ def measure(vectors: np.ndarray, truth: Truth, place: Path, rounds: int, quick: 
         at[f"{target:.2f}"], times = equal_recall(index, ways, vectors, truth, target, rounds)
         work |= times
     return {"factory": choice.factory, "index_build_s": whole, "indexes": indexes, "recall": at, "measurements": work}
+
+
+def autofaiss(python: str, vectors: np.ndarray, truth: Truth, place: Path) -> dict[str, Any]:
+    """What autofaiss makes by its defaults, with memory enough and with little, each in a process of its own."""
+    for name, array in (("vectors", vectors), ("queries", truth.queries), ("truth", truth.accepted[:, :K])):
+        np.save(place / f"{name}.npy", array)
+    program = Path(__file__).with_name("index_autofaiss.py")
+    found = {}
+    for memory in AUTOFAISS_MEMORY:
+        done = subprocess.run([python, program, place, memory], capture_output=True, text=True, check=True)
+        found[memory] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def builders(vectors: np.ndarray, chosen: str, quick: bool) -> dict[str, Callable[[], Built]]:

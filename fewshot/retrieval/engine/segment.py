@@ -49,7 +49,10 @@ class Segment:
     def search(
         self, queries: np.ndarray, k: int, selection: Selection | None, settings: Mapping[str, float]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and ids (Q, w), nearest first, w the smaller of k and the rows selected; none is short of that."""
+        """Scores and ids (Q, w), nearest first; w is the smaller of k and the rows selected.
+
+        It is less only where a graph under a transform does not lead to all of them.
+        """
         count = len(self) if selection is None else selection.count
         k = min(k, count)
         if k == 0:
@@ -67,6 +70,8 @@ class Segment:
                 if self.store is None
                 else scan(self.store, queries[short], k, selection)
             )
+            width = int((positions[short] >= 0).sum(axis=1).min())  # a graph may not lead to all that is allowed
+            scores, positions = scores[:, :width], positions[:, :width]
         return scores, self.ids[positions]
 
     def range_search(

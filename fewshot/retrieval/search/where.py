@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from fewshot.retrieval.search.grammar import Filter
 
 if TYPE_CHECKING:
     from fewshot.retrieval.store import Snapshot
+
+ROW = "row of the index"
 
 
 def matching(snapshot: Snapshot, condition: str) -> np.ndarray:
@@ -24,9 +27,7 @@ def matching(snapshot: Snapshot, condition: str) -> np.ndarray:
     """
     import pyarrow
 
-    known = ("id", "key", "hash", "label", *snapshot.manifest.columns)
-    types = {name: snapshot.column(name).type for name in known}
-    parsed = Filter(condition, types)
+    parsed = Filter(condition, ColumnTypes(snapshot))
     rows = np.arange(len(snapshot.ids))
     table = snapshot.table(sorted(parsed.columns)).append_column(ROW, pyarrow.array(rows))
     try:
@@ -36,4 +37,20 @@ def matching(snapshot: Snapshot, condition: str) -> np.ndarray:
     return snapshot.ids[held[snapshot.alive[held]]]
 
 
-ROW = "row of the index"
+class ColumnTypes(Mapping[str, Any]):
+    """The columns of a sidecar with their pyarrow types; a column is read when its type is asked for."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._names = ("id", "key", "hash", "label", *snapshot.manifest.columns)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._snapshot.column(name).type
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

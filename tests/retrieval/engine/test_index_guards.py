@@ -7,6 +7,7 @@ from index_vectors import blocks_of, clustered, nearest, recall
 
 from fewshot.errors import InvalidInput
 from fewshot.retrieval.engine import Searcher, build_segment, explain
+from fewshot.retrieval.engine import segment as segments
 
 IDS = np.arange(1000)
 
@@ -77,7 +78,8 @@ def test_a_bare_ivf_gives_a_living_id_away_again():
     assert (raw.search(np.concatenate([clustered(1, seed=3), vectors[990:991]]), 1)[1] == 990).all()
 
 
-def test_short_answers_are_padded_by_faiss(tmp_path):
+def test_short_answers_are_padded_by_faiss(tmp_path, monkeypatch):
+    monkeypatch.setattr(segments, "FEW_ROWS", 0)  # through the lists, as in a large index
     vectors = clustered(1000)
     build_segment("IVF64,Flat", blocks_of(IDS, vectors), 1000, 32, "cosine", tmp_path / "a.faiss")
     raw = faiss.read_index(str(tmp_path / "a.faiss"))
@@ -85,7 +87,19 @@ def test_short_answers_are_padded_by_faiss(tmp_path):
     searcher = Searcher([tmp_path / "a.faiss"], 32, "cosine", np.empty(0), IDS, settings={"nprobe": 1})
     _, ids = searcher.search(vectors[:5], 500)
     assert ids.shape == (5, 500)
-    assert (ids >= 0).all()
+    assert all(len(set(row)) == 500 for row in ids.tolist())
+
+
+def test_a_graph_that_does_not_lead_to_all_gives_fewer_and_no_wrong_ids(tmp_path, monkeypatch):
+    monkeypatch.setattr(segments, "FEW_ROWS", 0)
+    monkeypatch.setitem(segments.THOROUGH, "efSearch", 1)
+    vectors = clustered(1000)
+    build_segment("PCA16,HNSW4", blocks_of(IDS, vectors), 1000, 32, "cosine", tmp_path / "a.faiss")
+    searcher = Searcher([tmp_path / "a.faiss"], 32, "cosine", np.empty(0), IDS, settings={"efSearch": 1})
+    allowed = IDS[::50]
+    _, ids = searcher.search(vectors[:40], 20, allowed)
+    assert ids.shape[1] < 20
+    assert np.isin(ids, allowed).all()
 
 
 @pytest.mark.parametrize("kind", ["HNSW8", "IVF4,PQ16x4fs,RFlat"])

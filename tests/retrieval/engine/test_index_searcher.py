@@ -113,6 +113,29 @@ def searcher_of(folder, vectors, ids, dead=(), metric="cosine", kind="Flat", **h
     return Searcher([path], vectors.shape[1], metric, np.asarray(dead, np.int64), ids, **how)
 
 
+@pytest.mark.parametrize("queries", [1, 30])
+def test_the_dead_may_be_the_nearest_of_all(tmp_path, queries):
+    vectors, ids = clustered(500), np.arange(500)
+    asked = np.repeat(vectors[:1], queries, axis=0)
+    near = nearest(asked[:1], ids, vectors, 130, "cosine")[0]
+    searcher = searcher_of(tmp_path, vectors, ids, dead=near[:120])
+    assert (searcher.search(asked, 10)[1] == near[120:]).all()
+
+
+def test_an_empty_index_has_nothing_to_find(tmp_path):
+    searcher = searcher_of(tmp_path, clustered(20), np.arange(20), dead=np.arange(20))
+    assert len(searcher) == 0
+    with pytest.raises(InvalidInput, match="the index is empty"):
+        searcher.search(clustered(1), 1)
+
+
+@pytest.mark.parametrize("settings", [{"nprobes": 4}, {"nprobe": 0}, {"k_factor": -1}, {"efSearch": float("nan")}])
+def test_settings_that_are_none_are_refused(tmp_path, settings):
+    searcher = searcher_of(tmp_path, clustered(20), np.arange(20))
+    with pytest.raises(InvalidInput, match="settings are nprobe, efSearch, k_factor, exact"):
+        searcher.search(clustered(1), 1, settings=settings)
+
+
 def test_k_over_the_living_is_refused(tmp_path):
     vectors, ids = clustered(20), np.arange(20)
     searcher = searcher_of(tmp_path, vectors, ids, dead=[3, 4])
