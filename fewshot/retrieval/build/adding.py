@@ -15,7 +15,7 @@ from fewshot.retrieval.build.encoder import Encoder, encoder_for
 from fewshot.retrieval.build.gathering import chosen_columns, gather
 from fewshot.retrieval.build.ledger import drop_work
 from fewshot.retrieval.build.plan import disk_free, disk_needed, make_choice, size
-from fewshot.retrieval.build.publishing import now, publish, sweep, versions
+from fewshot.retrieval.build.publishing import nothing_left, now, publish, sweep, versions
 from fewshot.retrieval.build.scanning import known_items, needs_work, scan
 from fewshot.retrieval.build.segments import segment_name, write_segment
 from fewshot.retrieval.build.work import SHARD_ROWS, embedded
@@ -59,7 +59,7 @@ def add(
     for another backbone than the index has.
     """
     source = open_source(given, texts, paths)
-    with writing_lock(folder, wait):
+    with writing_lock(folder, wait), nothing_left(folder):
         now_there = open_version(folder)
         manifest = now_there.manifest
         encoder = encoder_for(source, backbone, batch_size, workers)

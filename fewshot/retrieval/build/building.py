@@ -14,7 +14,7 @@ from fewshot.retrieval.build.gathering import chosen_columns, gather
 from fewshot.retrieval.build.ledger import Ledger, drop_work
 from fewshot.retrieval.build.plan import Plan, disk_free, disk_needed, make_choice
 from fewshot.retrieval.build.pool import Pool
-from fewshot.retrieval.build.publishing import now, publish, sweep, versions
+from fewshot.retrieval.build.publishing import nothing_left, now, publish, sweep, versions
 from fewshot.retrieval.build.scanning import Scan, needs_work, scan
 from fewshot.retrieval.build.segments import measured, segment_name, write_segment
 from fewshot.retrieval.build.work import SHARD_ROWS, embedded
@@ -74,7 +74,7 @@ def build(
     plan.check(folder)
     if confirm and not confirm(plan):
         return None
-    with writing_lock(folder, wait):
+    with writing_lock(folder, wait), nothing_left(folder):
         check_free(folder)
         sweep(folder, None)
         items = embedded(folder, source, encoder, found, skip_broken, shard_rows, restart, progress)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from fewshot.retrieval.store import Manifest, write_manifest
+from fewshot.errors import FewshotError
+from fewshot.retrieval.store import Manifest, has_manifest, read_manifest, write_manifest
 from fewshot.retrieval.store.hashes import remember
 from fewshot.retrieval.store.writing import remove_file
 
@@ -29,6 +32,17 @@ def sweep(folder: Path, manifest: Manifest | None) -> None:
                 remove_file(path)
     for path in sorted(folder.glob(".manifest.json.*")):
         remove_file(path)
+
+
+@contextmanager
+def nothing_left(folder: Path) -> Iterator[None]:
+    """Where the block is stopped or refuses, remove what it has written and not published; the ledger is kept."""
+    try:
+        yield
+    except BaseException:
+        with suppress(FewshotError):
+            sweep(folder, read_manifest(folder) if has_manifest(folder) else None)
+        raise
 
 
 def now() -> str:

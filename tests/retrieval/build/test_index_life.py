@@ -433,3 +433,17 @@ def test_verify_looks_into_every_source(tmp_path, photos, pixels) -> None:
     assert index.verify(sample=9).checks[-1].told.endswith("; 1 have changed or are gone")
     assert index.verify(sample=9, source=photos / "ant").checks[-1].told.endswith("; 2 have changed or are gone")
     assert index.verify(sample=0).checks[-1].ok is None
+
+
+def test_a_recall_that_cannot_be_reached_leaves_the_work_and_nothing_else(tmp_path) -> None:
+    many = {f"t{number}": f"odd {number}" for number in range(400)}
+    folder = tmp_path / "index"
+    with pytest.raises(InvalidInput, match=r"recall 0\.99 at 10 can't be reached"):
+        build(many, folder, index="IVF4,PQ2x4", recall=0.99)
+    assert not [path for path in folder.rglob("*") if path.is_file() and path.parent.name in ("shards", "segments")]
+    encoder = Texts()
+    index = build(many, folder, encoder, index="IVF4,PQ2x4,RFlat", recall=0.99)
+    assert not encoder.seen
+    assert index.info()["measured"]["recall"] >= 0.99
+    assert index.info()["measured"]["queries"] == 40  # half of those held out, which took no part in the tuning
+    check(index, many)
