@@ -29,7 +29,7 @@ from fewshot.retrieval.recognition.learner import IndexLearner
 from fewshot.retrieval.recognition.rules import Evidence
 
 FOUND = Path(__file__).parent.parent / "benchmarks" / "findings" / "index_recognition.json"
-SEED, DRAWS = 0, 20
+SEED, DRAWS = 0, 10
 WAYS = (5, 20, 100, 500, 1000, 1500)
 RATES = (0.01, 0.05)
 EVIDENCE: tuple[Evidence, ...] = ("score", "margin")
@@ -155,14 +155,14 @@ def rules(table: fewshot.EmbeddingTable) -> list[dict[str, Any]]:
     rows = []
     for shots in (1, 5, 20):
         scores: dict[str, list[float]] = {name: [] for name in RULES}
-        for _ in range(DRAWS // 2):
+        for _ in range(DRAWS):
             order = random.permutation(np.flatnonzero(train))
             support = np.concatenate([order[labels[order] == each][:shots] for each in np.unique(labels[order])])
             with indexed(features[support].numpy(), labels[support]) as index:
                 for name, rule in RULES.items():
                     said = [each.label for each in index.classify(features[test].numpy(), rule=rule)]
                     scores[name].append(float(np.mean(np.array(said) == labels[test].astype(str))))
-        rows += [{"shots": shots, "rule": name, "draws": DRAWS // 2, **interval(each)} for name, each in scores.items()]
+        rows += [{"shots": shots, "rule": name, "draws": DRAWS, **interval(each)} for name, each in scores.items()]
     return rows
 
 

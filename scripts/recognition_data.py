@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -58,17 +59,13 @@ def some_omniglot() -> Dataset:
     return whole.select(torch.cat([first, sample]))
 
 
-def materials(backbone: Backbone) -> list[Material]:
+def materials(backbone: Backbone) -> Iterator[Material]:
     """One picture a class of each of the three, and five photos a class of Grocery Store; features are kept."""
+    yield material("openmoji", fewshot.embed(backbone, all_emoji()), "domain", "color")
     grocery = grocery_photos(backbone)
-    emoji = fewshot.embed(backbone, all_emoji())
-    omniglot = fewshot.embed(backbone, some_omniglot())
-    return [
-        material("openmoji", emoji, "domain", "color"),
-        material("grocery-store", grocery, "domain", "iconic"),
-        material("omniglot", omniglot, "drawer", "01"),
-        five_photos(grocery),
-    ]
+    yield material("grocery-store", grocery, "domain", "iconic")
+    yield five_photos(grocery)
+    yield material("omniglot", fewshot.embed(backbone, some_omniglot()), "drawer", "01")
 
 
 def grocery_photos(backbone: Backbone) -> EmbeddingTable:

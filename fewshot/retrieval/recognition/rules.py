@@ -32,8 +32,8 @@ class Rule:
     mean.
 
     What a threshold for rejection looks at is `evidence`: the "margin", how much closer the class is than the
-    runner-up, or the "score" of the class alone. At the same rate of false accepts the margin accepted 1.4 to 2 times
-    as many pictures rightly on the data of `docs/index.md`; where pictures of a class are almost the same, the score
+    runner-up, or the "score" of the class alone. At the same rate of false accepts the margin rightly accepted 1.25 to
+    3.6 times as many pictures on the data of `docs/index.md`; where pictures of a class are almost the same, the score
     is the better one. The margin needs two classes. Raises `InvalidInput` for what is none of these.
     """
 

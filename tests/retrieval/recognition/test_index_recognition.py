@@ -261,8 +261,8 @@ def test_the_command_classifies_folders_and_says_none(shop) -> None:
     told = json.loads(done.stdout)
     assert len(told) == 20
     assert all(each["class"] == each["label"] == each["query"].split("/")[-2] for each in told)
-    done = run(shop / "index", shop / "strange", shop / "asked", "--rule", "mean", "--false-accepts", "0.1", "--evidence", "score",
-               "--strangers", shop / "strange", "--json")  # fmt: skip
+    done = run(shop / "index", shop / "strange", shop / "asked", "--rule", "mean", "--false-accepts", "0.1",
+               "--evidence", "score", "--strangers", shop / "strange", "--json")  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "10 classes of strangers" in done.stderr
     named = [each["class"] for each in json.loads(done.stdout)]
@@ -271,7 +271,7 @@ def test_the_command_classifies_folders_and_says_none(shop) -> None:
     done = run(shop / "index", shop / "strange" / "c25" / "picture.png", "--false-accepts", "0.1")
     assert done.exit_code == 0, done.output
     assert "each left out" in done.stderr
-    assert "none" in done.stdout or "c" in done.stdout
+    assert "picture.png" in done.stdout
 
 
 @pytest.mark.parametrize(
