@@ -3,8 +3,8 @@
 from typing import Any
 
 # seconds for a core, as measured at 256 dimensions: multiply-adds of a matrix product, of a graph's walk, of codes
-PRODUCT = 4e-11
-WALK = 2.5e-10
+PRODUCT = 1.2e-11
+WALK = 1.5e-10
 CODE = 3e-9
 ROUNDS = 10  # of k-means over the lists
 

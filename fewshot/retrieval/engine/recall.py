@@ -8,6 +8,7 @@ from fewshot.retrieval.engine.exact import exact_search
 
 TIES = 16
 EQUAL = 1e-6
+AT_ONCE = 10_000_000  # comparisons
 
 
 class Truth:
@@ -33,8 +34,14 @@ class Truth:
 
     def recalls(self, ids: np.ndarray) -> np.ndarray:
         """For each query (Q,) the share of its k nearest among `ids` (Q, k)."""
-        found = (ids[:, :, None] == self.accepted[:, None, :]) & (ids >= 0)[:, :, None]
-        return np.asarray(np.minimum(found.any(axis=2).sum(axis=1), self.k) / self.k)
+        step = max(1, AT_ONCE // (self.k * self.accepted.shape[1]))
+        found = [_found(ids[at : at + step], self.accepted[at : at + step]) for at in range(0, len(ids), step)]
+        return np.minimum(np.concatenate(found), self.k) / self.k
+
+
+def _found(ids: np.ndarray, accepted: np.ndarray) -> np.ndarray:
+    same = (ids[:, :, None] == accepted[:, None, :]) & (ids >= 0)[:, :, None]
+    return np.asarray(same.any(axis=2).sum(axis=1))
 
 
 def interval(recalls: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
