@@ -57,8 +57,9 @@ class Ensemble(Learner):
 
     @property
     def streaming(self) -> bool:  # type: ignore[override]
-        """Where a member is."""
-        return any(member.streaming for member in self.members)
+        """Where every member that sees other queries is."""
+        seeing = [member for member in self.members if member.transductive]
+        return bool(seeing) and all(member.streaming for member in seeing)
 
     @property
     def assumes_balanced_queries(self) -> bool:  # type: ignore[override]

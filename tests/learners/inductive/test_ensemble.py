@@ -47,6 +47,7 @@ def test_it_assumes_what_its_learners_assume():
     assert worded["streaming"]
     assert not worded["needs_support"]
     assert Ensemble("zero-shot+ridge").needs_support
+    assert not Ensemble("tda+pt-map").streaming, "pt-map sees all queries at once"
 
 
 def test_words_join_images(grid_tasks):
