@@ -186,6 +186,11 @@ def test_delete(tmp_path, texts) -> None:
         with pytest.raises(InvalidInput, match=told):
             index.delete(**wrong)
     check(Index.open(index.folder), texts)
+    index._backbone = Texts()
+    added = index.add(source_of({**texts, "t3": "odd 3", "t7": "odd 7"}))  # what was deleted may come back
+    assert (added.added, added.changed, added.unchanged) == (2, 0, 17)
+    assert index.snapshot.ids.tolist() == list(range(22))
+    check(index, {**texts, "t3": "odd 3", "t7": "odd 7"})
 
 
 def test_compact_gives_room_back_and_keeps_ids(tmp_path, texts) -> None:

@@ -221,7 +221,9 @@ def test_bytes_that_change_are_seen_and_lengths_alone_do_not_show_them(folder) -
 def test_steps_come_in_an_order_that_a_power_cut_survives(tmp_path, vectors, monkeypatch) -> None:
     """A file is flushed before it gets its name, all files before the manifest, and nothing goes before it is kept."""
     taken: list[tuple[str, str]] = []
+    flush = writing._flush
     monkeypatch.setattr(writing, "step", lambda name, path: taken.append((name, path.name)))
+    monkeypatch.setattr(writing, "_flush", lambda path: taken.append(("fsync", path.name)) or flush(path))
     for act in ("build", "add", "delete", "compact"):
         taken.clear()
         folder = tmp_path / "index"
@@ -239,9 +241,11 @@ def test_steps_come_in_an_order_that_a_power_cut_survives(tmp_path, vectors, mon
         published = taken.index(("kept", "manifest.json"))
         for name in renamed:
             mine = [step for step, path in taken if path == name or path.startswith(f".{name}.")]
-            assert [step for step in mine if step in ("to write", "written", "flushed", "renamed", "kept")] == [
-                "to write", "written", "flushed", "renamed", "kept"
-            ]  # fmt: skip
+            order = ["to write", "written", "fsync", "flushed", "renamed", "kept"]
+            assert [step for step in mine if step in order] == order
+            at = taken.index(("renamed", name))
+            assert taken[at + 1][0] == "fsync"  # of the folder
+            assert taken[at + 2] == ("kept", name)
             assert taken.index(("kept", name)) <= published
         assert all(at > published for at, (step, _) in enumerate(taken) if step in ("to remove", "removed"))
 
