@@ -107,15 +107,14 @@ def _run(
 
 
 def _all_know(trouble: str, world: int) -> None:
-    """Wait until rank 0 has planned; what stopped it stops all."""
+    """Wait until rank 0 has planned; what stopped it stops all. Needs torchrun's key-value store, and no more."""
     if world > 1:
-        import torch.distributed
+        from torch.distributed.rendezvous import rendezvous
 
-        torch.distributed.init_process_group("gloo", timeout=PATIENCE)
-        told = [trouble]
-        torch.distributed.broadcast_object_list(told)
-        torch.distributed.destroy_process_group()
-        if told[0] and not trouble:
+        store, rank, _ = next(rendezvous("env://", timeout=PATIENCE))
+        if rank == 0:
+            store.set("planned", trouble or "well")
+        elif store.get("planned") != b"well":
             raise SystemExit(2)
     if trouble:
         from fewshot.errors import InvalidInput

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from fewshot.errors import InvalidInput, MissingPackage
 from fewshot.progress import progress_bar
 from fewshot.retrieval.build.ledger import Ledger, Planned
 from fewshot.retrieval.sources import PictureSource, Source
-
-if TYPE_CHECKING:
-    import ray.data
 
 Make = Callable[[], Any]
 
@@ -34,8 +31,9 @@ def embed_on_ray(
 ) -> int:
     """Embed the unfinished shards of the work under way in the index `folder`; gives the number of items.
 
-    `make()` gives the backbone or text encoder; each of the `actors` calls it once and has `gpus` GPUs. Ray must be
-    started, or is started here on this machine alone. Plan with `plan_shared` before, and `publish_shared` after.
+    `make()` gives the backbone or text encoder; each of the `actors` calls it once and has `gpus` GPUs. It is called
+    here too, for the preprocessing. Ray must be started, or is started here on this machine alone. Plan with
+    `plan_shared` before, and `publish_shared` after.
     """
     try:
         import ray
@@ -53,11 +51,14 @@ def embed_on_ray(
         for name, planned in by_name.items()
         for at in range(0, len(planned.rows), batch_size)
     ]
-    data = ray.data.from_items(chunks, override_num_blocks=min(len(chunks), 4096))
-    data = data.map(_Decoding(told, make), num_cpus=1)
+    data: Any = ray.data.from_items(chunks, override_num_blocks=min(len(chunks), 4096))
+    data = data.map(_Decoding(told, getattr(make(), "preprocess", None)), num_cpus=1)
     compute: Any = ray.data.ActorPoolStrategy(size=actors)
-    data = data.map(_Embedding, fn_constructor_args=(make,), compute=compute, num_gpus=gpus or None,
-                    num_cpus=0 if gpus else 1)  # fmt: skip
+    # other resources than decoding has, or Ray would fuse both and decode in the actors
+    share = 0 if gpus else 0.5
+    data = data.map(
+        _Embedding, fn_constructor_args=(make,), compute=compute, num_cpus=share, **({"num_gpus": gpus} if gpus else {})
+    )
     with progress_bar(f"Ray · {source.name}", sum(len(each.rows) for each in by_name.values()), show=progress) as bar:
         return sum(_finish(ledger, by_name, data.iter_rows(), bar))
 
@@ -84,9 +85,8 @@ def _finish(ledger: Ledger, planned: dict[str, Planned], rows: Any, advance: Any
 class _Decoding:
     """Chunks with their pictures decoded and preprocessed, on the CPU; texts go through as they are."""
 
-    def __init__(self, source: Any, make: Make) -> None:
-        self.source, self.make = source, make
-        self.preprocess: Any = None
+    def __init__(self, source: Any, preprocess: Any) -> None:
+        self.source, self.preprocess = source, preprocess
 
     def __call__(self, chunk: dict[str, Any]) -> dict[str, Any]:
         import ray
@@ -98,8 +98,6 @@ class _Decoding:
         from fewshot.datasets.images import SelectedImages
         from fewshot.embeddings.decoding import decoded_batches
 
-        if self.preprocess is None:
-            self.preprocess = self.make().preprocess
         batch = next(decoded_batches(SelectedImages(source.images, rows), self.preprocess, len(rows), 0))
         return {"shard": chunk["shard"], "start": chunk["start"], "images": batch.images.numpy(),
                 "broken": list(batch.broken)}  # fmt: skip

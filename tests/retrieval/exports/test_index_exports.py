@@ -62,6 +62,7 @@ def test_lancedb(index, queries, tmp_path) -> None:
     assert json.loads(table.schema.metadata[b"fewshot"])["backbone"]["fingerprint"] == "feedface"
 
 
+@pytest.mark.parametrize("index", ["cosine"], indirect=True)
 def test_lancedb_replaces_when_told_and_leaves_nothing_half(index, tmp_path, monkeypatch) -> None:
     lancedb = pytest.importorskip("lancedb")
     target = tmp_path / "db"
@@ -124,6 +125,7 @@ def test_pgvector(index, queries, postgres) -> None:
     assert json.loads(told)["metric"] == index.manifest.metric
 
 
+@pytest.mark.parametrize("index", ["cosine"], indirect=True)
 def test_pgvector_replaces_when_told_and_leaves_nothing_half(index, queries, postgres, monkeypatch) -> None:
     psycopg = pytest.importorskip("psycopg")
     name = f"public.again_{index.manifest.metric.replace('-', '_')}"
@@ -177,6 +179,7 @@ def test_what_a_database_cannot_hold(tmp_path, postgres) -> None:
         odd.export("pgvector", postgres, name="odd", progress=False)
 
 
+@pytest.mark.parametrize("index", ["cosine"], indirect=True)
 def test_clip_retrieval_and_back(index, tmp_path) -> None:
     target = tmp_path / "out"
     index.export("clip-retrieval", target, progress=False)
@@ -201,6 +204,7 @@ def test_clip_retrieval_and_back(index, tmp_path) -> None:
     assert (target / "mine.txt").read_text() == "x"
 
 
+@pytest.mark.parametrize("index", ["cosine"], indirect=True)
 def test_clip_retrieval_in_many_files(index, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("fewshot.retrieval.exports.to_clip_retrieval.PART", 30)
     index.export("clip-retrieval", tmp_path / "out", progress=False)
@@ -265,6 +269,7 @@ def test_what_clip_retrieval_and_autofaiss_have_written(tmp_path, count) -> None
     assert np.allclose(made.snapshot.vectors(np.arange(count * 10)), wanted, atol=1e-6)
 
 
+@pytest.mark.parametrize("index", ["cosine"], indirect=True)
 def test_table(index, tmp_path) -> None:
     index.export("table", tmp_path / "table", progress=False)
     table, wanted = EmbeddingTable.load(tmp_path / "table"), living(index)

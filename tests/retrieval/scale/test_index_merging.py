@@ -48,8 +48,10 @@ def named(count: int, part: int):
     return VectorSource("some", lambda start, stop: vectors[start:stop], DIM, keys, [None] * count, None, {}, UNKNOWN)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("metric", ["cosine", "l2"])
+@pytest.mark.parametrize(
+    ("kind", "metric"),
+    [*((kind, "cosine") for kind in KINDS), ("IVF32,SQ8", "l2"), ("IVF16,SQ8,RFlat", "inner-product")],
+)
 def test_merge(tmp_path, monkeypatch, kind, metric) -> None:
     monkeypatch.setattr("fewshot.retrieval.engine.segment.FEW_ROWS", 0)  # so few rows would all be looked at
     index = in_parts(tmp_path / "index", kind, metric, monkeypatch)

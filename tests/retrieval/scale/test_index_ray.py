@@ -46,14 +46,19 @@ def local_ray(monkeypatch):
 def test_an_actor_is_killed_and_the_index_is_that_of_one_process(tmp_path, photos, local_ray) -> None:
     from fewshot.retrieval.scale.on_ray import embed_on_ray
 
-    log, folder, source = tmp_path / "log", tmp_path / "index", open_source(photos)
+    log, decoded, folder, source = tmp_path / "log", tmp_path / "decoded", tmp_path / "index", open_source(photos)
 
     def make():
         made = create_backbone("fewshot:raw-pixels", device="cpu")
 
         class Slow:
             name, dim, fingerprint, text = made.name, made.dim, made.fingerprint, None
-            preprocess = staticmethod(made.preprocess)
+
+            @staticmethod
+            def preprocess(image):
+                with decoded.open("a") as file:
+                    file.write(f"{os.getpid()}\n")
+                return made.preprocess(image)
 
             def __call__(self, images):
                 with log.open("a") as file:
@@ -80,6 +85,8 @@ def test_an_actor_is_killed_and_the_index_is_that_of_one_process(tmp_path, photo
     killer.join(5)
     assert killed
     assert killed[0] != int(log.read_text().split()[-1])
+    assert not set(log.read_text().split()) & set(decoded.read_text().split())  # no process does both
+    assert str(os.getpid()) not in decoded.read_text().split()
     assert not list(map(str, (folder / "work").glob("claims/*")))
     made = create_backbone("fewshot:raw-pixels", device="cpu")
     how = {"shard_rows": 8, "skip_broken": True, "batch_size": 4, "workers": 0, "progress": False}

@@ -27,7 +27,7 @@ OPTIONS = [
     "--device",
     "cpu",
 ]
-COUNT = 240
+COUNT = 120
 
 
 @pytest.fixture
