@@ -79,7 +79,7 @@ def conformal_threshold(evidence: np.ndarray, groups: np.ndarray, false_accepts:
         what = "classes in the index, left out one by one," if left_out else "classes of strangers"
         raise InvalidInput(
             f"{count} {what} can't prove a rate of false accepts of {false_accepts:g}: at least {least} are needed; "
-            f"ask for {(1 + left_out) / (count + 1):.3g} or more, or give more strangers"
+            f"ask for {math.ceil(1000 * (1 + left_out) / (count + 1)) / 1000:g} or more, or give more strangers"
         )
     order = np.argsort(-evidence, kind="stable")
     falling = evidence[order]

@@ -139,13 +139,13 @@ def test_a_kind_that_must_be_trained_gives_way_to_exact_search(tmp_path) -> None
 
 def test_thousands_of_ways_in_bounded_time() -> None:
     draw = torch.Generator().manual_seed(0)
-    centres = torch.randn(2500, 1, 16, generator=draw)
-    features = (centres + 0.3 * torch.randn(2500, 2, 16, generator=draw)).flatten(0, 1)
+    centres = torch.randn(1500, 1, 16, generator=draw)
+    features = (centres + 0.3 * torch.randn(1500, 2, 16, generator=draw)).flatten(0, 1)
     table = EmbeddingTable(
-        features, torch.arange(2500).repeat_interleave(2), tuple(map(str, range(2500))), tuple(map(str, range(5000)))
+        features, torch.arange(1500).repeat_interleave(2), tuple(map(str, range(1500))), tuple(map(str, range(3000)))
     )
-    episodes = EpisodeSampler(table.labels, ways=2500, shots=1, queries=1).sample(2)
-    exact = evaluate(create_learner("index"), table, episodes)
+    episodes = EpisodeSampler(table.labels, ways=1500, shots=1, queries=1).sample(1)
+    exact = evaluate(create_learner("index"), table, episodes, top_k=())
     assert 0.3 < exact.accuracy < 1
     assert exact.accuracy == evaluate(create_learner("nearest-neighbour", metric="cosine"), table, episodes).accuracy
 

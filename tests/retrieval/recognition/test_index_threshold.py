@@ -24,7 +24,7 @@ def mean_and_error(rates) -> tuple[float, float]:
 @pytest.mark.parametrize(("count", "rate"), [(99, 0.05), (57, 0.1), (30, 0.033), (10, 0.5)])
 def test_the_rate_of_pictures_drawn_alike_is_exactly_that_of_the_formula(count, rate) -> None:
     random = np.random.default_rng(count)
-    scores = random.normal(size=(4000, count))
+    scores = random.normal(size=(2500, count))
     names = np.arange(count)
     mean, error = mean_and_error([beyond(conformal_threshold(row, names, rate, left_out=False)) for row in scores])
     exact = math.floor(rate * (count + 1) + 1e-9) / (count + 1)
@@ -87,7 +87,7 @@ def test_classes_left_out_keep_the_rate_by_margins(classes) -> None:
 def test_classes_left_out_keep_the_rate_for_one_item_a_class(classes, rate) -> None:
     random = np.random.default_rng(1)
     kept = []
-    for _ in range(2500):
+    for _ in range(1500):
         drawn = one_item_a_class(random, classes + 1)[:, 0]
         items, stranger = drawn[:classes], drawn[classes]
         scores, names = left_out(items), np.arange(classes)
@@ -150,6 +150,11 @@ def test_too_few_classes_are_told_how_many_it_takes(left_out) -> None:
     assert conformal_threshold(scores, np.arange(least), 0.01, left_out) == scores.max()
     with pytest.raises(InvalidInput, match=f"at least {least} are needed"):
         conformal_threshold(scores[1:], np.arange(least - 1), 0.01, left_out)
+    for count in (41, 60, 200):
+        with pytest.raises(InvalidInput, match="can't prove") as refused:
+            conformal_threshold(scores[:1].repeat(count), np.arange(count), 1e-4, left_out)
+        advised = float(str(refused.value).split("ask for ")[1].split(" ")[0])
+        assert conformal_threshold(scores[:1].repeat(count), np.arange(count), advised, left_out) == scores[0]
     with pytest.raises(InvalidInput, match="between 0 and 1"):
         conformal_threshold(scores, np.arange(least), 1.0, left_out)
 
