@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +17,12 @@ from fewshot.retrieval.build.pool import Pool
 from fewshot.retrieval.build.publishing import nothing_left, now, publish, sweep, versions
 from fewshot.retrieval.build.scanning import Scan, needs_work, scan
 from fewshot.retrieval.build.segments import measured, segment_name, write_segment
+from fewshot.retrieval.build.wish import Wish, settings_of
 from fewshot.retrieval.build.work import SHARD_ROWS, embedded
 from fewshot.retrieval.sources import Source, open_source
 from fewshot.retrieval.store import Manifest, has_manifest, writing_lock
-from fewshot.retrieval.store.manifest import METRICS
 
 OURS = {"work", "lock", "shards", "segments", "tombstones"}
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a build should give: recall at k, metric, FAISS index ("auto" or a factory string) and memory in bytes."""
-
-    recall: float = 0.95
-    k: int = 10
-    index: str = "auto"
-    memory: int | None = None
-    metric: str = "cosine"
-
-    def __post_init__(self) -> None:
-        if not 0 < self.recall <= 1:
-            raise InvalidInput(f"recall must be above 0 and at most 1, found {self.recall:g}")
-        if self.k < 1:
-            raise InvalidInput(f"k must be 1 or more, found {self.k}")
-        if self.memory is not None and self.memory < 1:
-            raise InvalidInput(f"memory must be 1 byte or more, found {self.memory}")
-        if self.metric not in METRICS:
-            raise InvalidInput(f"metric must be one of {', '.join(METRICS)}, found {self.metric!r}")
 
 
 def build(
@@ -136,19 +115,6 @@ def make_plan(folder: Path, source: Source, encoder: Encoder, found: Scan, wish:
         disk_free=disk_free(folder),
         embedding_seconds=encoder.seconds(source, missing),
     )
-
-
-def settings_of(wish: Wish, plan: Plan) -> dict[str, Any]:
-    """What the manifest keeps of the wish and of what was chosen for it."""
-    return {
-        "factory": plan.choice.factory,
-        "why": plan.choice.why,
-        "asked": wish.index,
-        "recall_target": wish.recall,
-        "k": wish.k,
-        "memory": wish.memory,
-        "search": {},
-    }
 
 
 def check_free(folder: Path) -> None:

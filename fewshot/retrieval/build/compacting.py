@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from fewshot.errors import InvalidInput
-from fewshot.retrieval.build.building import Wish, indexed
+from fewshot.retrieval.build.building import indexed
 from fewshot.retrieval.build.gathering import BLOCK, shard_name, shard_rows
 from fewshot.retrieval.build.plan import disk_free, disk_needed, make_choice, size
 from fewshot.retrieval.build.publishing import nothing_left, now, publish, sweep, versions
-from fewshot.retrieval.store import Manifest, Shard, Snapshot, open_version, writing_lock
+from fewshot.retrieval.build.wish import Wish
+from fewshot.retrieval.store import Manifest, Shard, Snapshot, open_version, read_manifest, writing_lock
 from fewshot.retrieval.store.shards import sidecar_schema, write_shard
 
 
 def compact(folder: Path, wait: float = 0.0) -> bool:
     """Rewrite the index without what is deleted, in one segment; False where there was nothing to do."""
+    read_manifest(folder)  # no lock is made where there is no index
     with writing_lock(folder, wait), nothing_left(folder):
         there = open_version(folder)
         manifest = there.manifest

@@ -10,7 +10,7 @@ import numpy as np
 
 from fewshot.retrieval.build.publishing import nothing_left, now, publish, sweep
 from fewshot.retrieval.build.segments import segment_name
-from fewshot.retrieval.store import Snapshot, open_version, writing_lock
+from fewshot.retrieval.store import Snapshot, open_version, read_manifest, writing_lock
 from fewshot.retrieval.store.tombstones import write_tombstones
 
 
@@ -19,6 +19,7 @@ def delete(folder: Path, which: Callable[[Snapshot], np.ndarray], wait: float = 
 
     They are checked to be there and alive: raises `InvalidInput` naming those that are not.
     """
+    read_manifest(folder)  # no lock is made where there is no index
     with writing_lock(folder, wait), nothing_left(folder):
         there = open_version(folder)
         ids = np.unique(which(there))

@@ -452,3 +452,16 @@ def test_a_recall_that_cannot_be_reached_leaves_the_work_and_nothing_else(tmp_pa
     assert index.info()["measured"]["recall"] >= 0.99
     assert index.info()["measured"]["queries"] == 40  # half of those held out, which took no part in the tuning
     check(index, many)
+
+
+def test_where_there_is_no_index_nothing_is_made(tmp_path) -> None:
+    nowhere = tmp_path / "nowhere"
+    for act in (
+        lambda: life.add(nowhere, source_of({"a": "odd"}), Texts()),
+        lambda: life.delete(nowhere, lambda there: there.ids),
+        lambda: life.compact(nowhere),
+        lambda: Index.open(nowhere),
+    ):
+        with pytest.raises(MissingData, match="is not an index"):
+            act()
+    assert not nowhere.exists()
