@@ -287,3 +287,12 @@ def test_the_command_refuses_in_one_line(shop, more, told) -> None:
     assert done.exit_code == 2
     assert told in done.stderr
     assert "Traceback" not in done.output
+
+
+def test_neighbours_of_other_classes_are_all_found_where_the_first_look_shows_some(tmp_path) -> None:
+    items = np.arange(1, 41, dtype=np.float32)[:, None] * np.ones(2, np.float32)
+    labels = ["near"] * 12 + [f"c{row % 5}" for row in range(28)]
+    index = Index.build(table_of(items, labels), tmp_path / "index", metric="l2", progress=False)
+    support = support_of(index)
+    own = np.array([[support.names.index("near")]])
+    assert nearest_items_of_others(support, np.zeros((1, 2), np.float32), own, 5).ids.tolist() == [[12, 13, 14, 15, 16]]
