@@ -37,6 +37,7 @@ def photos(tmp_path) -> Path:
 def local_ray(monkeypatch):
     ray = pytest.importorskip("ray")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "300")  # a busy machine
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=200 * 2**20)
     yield ray
