@@ -59,7 +59,7 @@ def search(
         if (queries or texts) and device != "auto":
             opened = Index.open(index, make_backbone(str(opened.manifest.backbone["name"]), device))
         if threshold is None:
-            found = opened.search(asked, k, where=where, exclude_self=exclude_self)
+            found: Any = opened.search(asked, k, where=where, exclude_self=exclude_self)
         else:
             found = opened.range_search(asked, threshold, where=where, exclude_self=exclude_self)
         if sheet is not None:
