@@ -40,11 +40,11 @@ def gains(results: list[Result]) -> str:
     """A table a shot: words alone, the best by images alone, the best by both, and what both add to either."""
     lines = [
         "Do words and one image beat each alone? The best learner of its kind in each row (picked on these numbers, so "
-        "that the picked ones flatter themselves a little), and the ensemble of zero-shot and the linear probe, which nothing was "
-        "picked for; differences are paired over the ten draws, ± 95 % t-interval.",
+        "that the picked ones flatter themselves a little), and the ensemble of zero-shot and the linear probe, which "
+        "nothing was picked for; differences are paired over the ten draws, ± 95 % t-interval.",
         "",
-        "| data set | shots | words alone | images alone | both | both − words | both − images | zero-shot + linear-probe | "
-        "it − words | it − linear-probe |",
+        "| data set | shots | words alone | images alone | both | both − words | both − images | zero-shot + "
+        "linear-probe | it − words | it − linear-probe |",
         "|---|---:|---:|---|---|---:|---:|---:|---:|---:|",
     ]
     for (dataset, shots), found in sorted(_by_task(results).items()):
