@@ -84,4 +84,6 @@ def _add_like(base: Path, blocks: Blocks, path: Path) -> None:
     for ids, features in blocks():
         ids, features = checked_features(features, ids, filled.d, metric)
         filled.add_with_ids(features, ids)
-    faiss.write_index(filled, str(path))
+    # Python's file tells of a full disk, where FAISS's own closes it and says nothing
+    with path.open("wb") as file:
+        faiss.write_index(filled, faiss.PyCallbackIOWriter(file.write))
