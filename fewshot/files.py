@@ -35,13 +35,13 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     beside = _beside(path)
-    with _told(path):
+    with told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield beside
-            _flush(beside)
+            flush(beside)
             os.replace(beside, path)
-            _flush(path.parent)
+            flush(path.parent)
         finally:
             beside.unlink(missing_ok=True)
 
@@ -57,18 +57,18 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     """Like `whole_file` for a new folder: it appears with all its files, or not at all."""
     path = Path(path)
     beside, old = _beside(path), _beside(path)
-    with _told(path):
+    with told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.mkdir()
         try:
             yield beside
             for file in beside.iterdir():
-                _flush(file)
-            _flush(beside)
+                flush(file)
+            flush(beside)
             if path.exists():
                 os.replace(path, old)
             os.replace(beside, path)
-            _flush(path.parent)
+            flush(path.parent)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
@@ -103,7 +103,8 @@ def read_json(path: str | Path) -> Any:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told(path: Path) -> Iterator[None]:
+    """An `OSError` in the block becomes `UnwritableFile` naming `path`."""
     try:
         yield
     except OSError as error:
@@ -114,7 +115,8 @@ def _beside(path: Path) -> Path:
     return path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}"
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have all that was written to the file or folder `path` reach the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -40,6 +40,9 @@ def test_the_same_picture_twice_in_one_class_is_fine(photos):
     images, _ = images_of(COLOURS)
     images[1] = images[0]
     refuse_same_in_two_classes(images, LABELS, texts=False)
+    images[4] = images[0]  # of the next class
+    with pytest.raises(InvalidInput, match="number 0 and number 4"):
+        refuse_same_in_two_classes(images, LABELS, texts=False)
 
 
 def test_texts_and_many_pairs():

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.errors import IndexLocked
-from fewshot.retrieval.store.writing import make_folder, told
+from fewshot.files import told
+from fewshot.retrieval.store.writing import make_folder
 
 LOCK = "lock"
 _held: set[int] = set()

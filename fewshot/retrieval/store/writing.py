@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fewshot.errors import UnwritableFile
+from fewshot.files import flush, told
 
 _steps = 0
 
@@ -42,11 +42,11 @@ def new_file(path: Path) -> Iterator[Path]:
         try:
             yield beside
             step("written", beside)
-            _flush(beside)
+            flush(beside)
             step("flushed", beside)
             os.replace(beside, path)
             step("renamed", path)
-            _flush(path.parent)
+            flush(path.parent)
             step("kept", path)
         finally:
             beside.unlink(missing_ok=True)
@@ -66,7 +66,7 @@ def make_folder(path: Path) -> None:
     with told(path):
         path.mkdir(parents=True, exist_ok=True)
         step("made", path)
-        _flush(path.parent)
+        flush(path.parent)
 
 
 def remove_file(path: Path) -> None:
@@ -84,20 +84,3 @@ def remove_folder(path: Path) -> None:
     step("to remove", path)
     shutil.rmtree(path, ignore_errors=True)
     step("removed", path)
-
-
-@contextmanager
-def told(path: Path) -> Iterator[None]:
-    """An `OSError` in the block becomes `UnwritableFile` naming `path`."""
-    try:
-        yield
-    except OSError as error:
-        raise UnwritableFile(path, error.strerror or error) from error
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

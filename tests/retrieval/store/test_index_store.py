@@ -221,9 +221,9 @@ def test_bytes_that_change_are_seen_and_lengths_alone_do_not_show_them(folder) -
 def test_steps_come_in_an_order_that_a_power_cut_survives(tmp_path, vectors, monkeypatch) -> None:
     """A file is flushed before it gets its name, all files before the manifest, and nothing goes before it is kept."""
     taken: list[tuple[str, str]] = []
-    flush = writing._flush
+    flush = writing.flush
     monkeypatch.setattr(writing, "step", lambda name, path: taken.append((name, path.name)))
-    monkeypatch.setattr(writing, "_flush", lambda path: taken.append(("fsync", path.name)) or flush(path))
+    monkeypatch.setattr(writing, "flush", lambda path: taken.append(("fsync", path.name)) or flush(path))
     for act in ("build", "add", "delete", "compact"):
         taken.clear()
         folder = tmp_path / "index"
