@@ -77,6 +77,7 @@ def postgres() -> Iterator[str]:
             user, number = "postgres", pwd.getpwnam("postgres").pw_uid
         except KeyError:
             pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+        programs = _copied(package, programs, place)
         os.chown(place, number, -1)
         before = ["runuser", "-u", "postgres", "--"]
 
@@ -93,3 +94,12 @@ def postgres() -> Iterator[str]:
     finally:
         run("pg_ctl", "-D", data, "-m", "fast", "stop")
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _copied(package: Path, programs: Path, place: Path) -> Path:
+    """The programs and their libraries where another user may run them; the environment of root may not let it."""
+    installed = shutil.copytree(programs.parent, place / package.name / programs.parent.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, place / libraries.name, symlinks=True)
+    return installed / programs.name
