@@ -24,6 +24,3 @@ run --dataset cifar-fs@test $(shots 1 2 4 8 16) --layers pre-projection $(learne
 run --dataset caltech101 $(shots 1 2 4 8 16) $(learners "${images[@]}" "${quick[@]}")
 run --dataset caltech101 $(shots 1 2 4) $(learners "${trained[@]}")
 run --dataset grocery-store $(shots 1 2 4 8 16) $(learners "${images[@]}" "${quick[@]}")
-# prompts are trained through the text tower: hours at more shots on two cores
-run --dataset cifar-fs@test $(shots 1 2) $(learners coop)
-run --dataset cifar-fs@test $(shots 1) $(learners cocoop)
