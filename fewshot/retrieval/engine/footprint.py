@@ -13,18 +13,18 @@ def bytes_of(index: Any, count: int) -> int:
     """The bytes that the untrained, empty `index` will take with `count` vectors, without their ids outside."""
     import faiss
 
-    index = faiss.downcast_index(index)
-    if isinstance(index, faiss.IndexPreTransform):
-        matrices = sum(4 * index.chain.at(i).d_in * index.chain.at(i).d_out for i in range(index.chain.size()))
-        return matrices + bytes_of(index.index, count)
-    if isinstance(index, faiss.IndexRefine):
-        return bytes_of(index.base_index, count) + bytes_of(index.refine_index, count)
-    if isinstance(index, faiss.IndexHNSW):
-        links = 4 * index.hnsw.cum_nneighbor_per_level.at(1)
-        return count * (links + 12) + bytes_of(index.storage, count)
-    if isinstance(index, faiss.IndexIVF):
-        return count * (index.code_size + 8) + bytes_of(index.quantizer, index.nlist)
-    return int(count * index.sa_code_size())
+    kind = faiss.downcast_index(index)  # beside `index`, which owns what both point to
+    if isinstance(kind, faiss.IndexPreTransform):
+        matrices = sum(4 * kind.chain.at(i).d_in * kind.chain.at(i).d_out for i in range(kind.chain.size()))
+        return matrices + bytes_of(kind.index, count)
+    if isinstance(kind, faiss.IndexRefine):
+        return bytes_of(kind.base_index, count) + bytes_of(kind.refine_index, count)
+    if isinstance(kind, faiss.IndexHNSW):
+        links = 4 * kind.hnsw.cum_nneighbor_per_level.at(1)
+        return count * (links + 12) + bytes_of(kind.storage, count)
+    if isinstance(kind, faiss.IndexIVF):
+        return count * (kind.code_size + 8) + bytes_of(kind.quantizer, kind.nlist)
+    return int(count * kind.sa_code_size())
 
 
 def seconds_of(index: Any, count: int, dim: int, threads: int) -> float:

@@ -6,6 +6,8 @@ from index_vectors import KINDS, blocks_of, clustered
 
 from fewshot.errors import InvalidInput
 from fewshot.retrieval.engine import build_segment, choose, explain
+from fewshot.retrieval.engine.factories import make_index
+from fewshot.retrieval.engine.footprint import bytes_of
 
 
 def test_few_vectors_are_searched_exactly():
@@ -61,3 +63,9 @@ def test_bytes_told_are_bytes_written(tmp_path, kind):
     told = explain(kind, 4000, 32, "cosine")
     made = build_segment(told, blocks_of(np.arange(4000), vectors), 4000, 32, "cosine", tmp_path / "a")
     assert made["bytes"] == pytest.approx(told.disk_bytes, rel=0.05)
+
+
+@pytest.mark.parametrize("factory", ["Flat", "HNSW8", "IVF4,Flat", "IVF4,SQ8,RFlat"])
+def test_an_index_without_a_name_is_sized_like_one_with(factory):
+    named = make_index(factory, 16, "cosine")
+    assert bytes_of(make_index(factory, 16, "cosine"), 1000) == bytes_of(named, 1000)
