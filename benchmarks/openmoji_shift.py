@@ -15,8 +15,8 @@ from PIL import Image, ImageOps
 
 import fewshot
 from fewshot.benchmark import Protocol
-from fewshot.benchmark.provenance import provenance
 from fewshot.datasets import Images
+from fewshot.provenance import provenance
 
 PROTOCOL = Protocol("openmoji-small", queries=1, episodes=600, support_domain="color", query_domain="line")
 MOVED, SIZE = (14, 9), 0.85  # pixels of 128, and the share of the size that is left

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from fewshot.benchmark.provenance import provenance
+from fewshot.provenance import provenance
 
 RESULTS = Path(__file__).parent / "results"
 

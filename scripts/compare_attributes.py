@@ -17,10 +17,10 @@ from torch import Tensor
 
 import fewshot
 from fewshot.backbones import create_text_encoder
-from fewshot.benchmark.provenance import provenance
 from fewshot.embeddings.table import EmbeddingTable, concatenate
 from fewshot.files import write_json
 from fewshot.metrics import accuracy_interval
+from fewshot.provenance import provenance
 from fewshot.zeroshot.attributes import (
     AttributeMethod,
     calibrate,

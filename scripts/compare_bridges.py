@@ -25,12 +25,12 @@ from fewshot.backbones.bridge.halves import image_half, text_half
 from fewshot.backbones.bridge.join import Join
 from fewshot.backbones.bridge.pairs import Pairs, from_classifier
 from fewshot.backbones.vector_cache import cached
-from fewshot.benchmark.provenance import provenance
 from fewshot.embeddings.table import EmbeddingTable, concatenate
 from fewshot.files import write_json
 from fewshot.fingerprint import fingerprint
 from fewshot.learners.words import Words
 from fewshot.metrics import accuracy_interval, paired_test
+from fewshot.provenance import provenance
 from fewshot.zeroshot import ZeroShotResult, score_words, template_set
 from fewshot.zeroshot.prompts import class_prompts
 

@@ -21,12 +21,12 @@ import fewshot
 from fewshot.backbones.bridge import fit_bridge
 from fewshot.backbones.bridge.fitting import DEFAULT_WAY
 from fewshot.benchmark.pools import share_of_each_class
-from fewshot.benchmark.provenance import provenance
 from fewshot.classify import choose_method
 from fewshot.embeddings import EmbeddingTable
 from fewshot.episodes import SplitSampler
 from fewshot.files import read_json, write_json
 from fewshot.learners import Words, evaluate, parse_learner
+from fewshot.provenance import provenance
 from fewshot.zeroshot.text_classifier import build_words
 
 IMAGES, TEXTS, BRIDGE = "timm:tf_efficientnet_lite0", "sentence:all-MiniLM-L6-v2", "bridge:lite0-minilm"

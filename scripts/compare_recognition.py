@@ -20,10 +20,10 @@ import torch
 from recognition_data import DRAWINGS, Material, grocery_photos, materials
 
 import fewshot
-from fewshot.benchmark.provenance import provenance
 from fewshot.errors import InvalidInput
 from fewshot.files import write_json
 from fewshot.metrics import accuracy_interval
+from fewshot.provenance import provenance
 from fewshot.retrieval.recognition import Rule, calibrate
 from fewshot.retrieval.recognition.learner import IndexLearner
 from fewshot.retrieval.recognition.rules import Evidence

@@ -197,9 +197,9 @@ def _size(count: float) -> str:
 
 
 def main() -> None:
-    from fewshot.benchmark.provenance import provenance
     from fewshot.benchmark.report import replace_block
     from fewshot.files import write_json
+    from fewshot.provenance import provenance
 
     if "--page" not in sys.argv:
         write_json(FINDINGS, {"work": "rates of one core, for docs/billion.md", "measured": measure(),

@@ -19,12 +19,12 @@ import click
 import torch
 from torch import Tensor, nn
 
-from fewshot.benchmark.provenance import provenance
 from fewshot.files import read_json, whole_file, write_json
 from fewshot.learners.meta import Tasks
 from fewshot.learners.meta.gradient import CAVIA, MAML, GradientLearner
 from fewshot.learners.meta.sinusoid import WIDTH, Sinusoids, sinusoid_backbone
 from fewshot.metrics import accuracy_interval
+from fewshot.provenance import provenance
 
 ROOT = Path(__file__).parent.parent
 STEPS, EVALUATION_TASKS, CHUNK = 10, 600, 500

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from fewshot import __version__
 from fewshot.benchmark.pools import pooled_table
 from fewshot.benchmark.protocol import Protocol
-from fewshot.benchmark.provenance import provenance
 from fewshot.benchmark.result import Result, learner_label
 from fewshot.benchmark.store import ResultStore
 from fewshot.datasets import Dataset, load_dataset
@@ -23,6 +22,7 @@ from fewshot.learners import BaseStatistics, describe_learner, evaluate
 from fewshot.learners.trained import TrainedLearner
 from fewshot.learners.training import Training, train_learner
 from fewshot.learners.words import Words
+from fewshot.provenance import provenance
 
 if TYPE_CHECKING:
     from fewshot.backbones import Backbone

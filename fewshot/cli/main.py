@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import click
 
 from fewshot import __version__
+from fewshot.cli.lazy import LazyGroup
 from fewshot.errors import FewshotError
 
 COMMANDS = {
@@ -17,6 +17,7 @@ COMMANDS = {
     "learners": "List and describe few-shot learners.",
     "classify": "Classify your own pictures or texts, from a few examples, class names, or both.",
     "zeroshot": "How well class names alone classify a folder or a data set.",
+    "transfer": "From a pretrained network to a small data set, and knowing when not to.",
     "index": "Build an index of pictures or texts, search it, and look after it.",
     "embed": "Turn a folder, a zip or a data set into an embedding table.",
     "bench": "Run benchmarks; list, report and compare their results.",
@@ -34,20 +35,8 @@ class Refused(click.ClickException):
         click.echo(f"fewshot: {self.message}", err=True)
 
 
-class LazyCommands(click.Group):
-    """Commands found by name in `fewshot.cli.<name>`; errors of the package become one line."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        return getattr(import_module(f"fewshot.cli.{name}"), name)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+class Root(LazyGroup):
+    """The root of all commands; errors of the package become one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what it refuses becomes one line and exit code 2, an interrupt a word of what is kept."""
@@ -60,7 +49,12 @@ class LazyCommands(click.Group):
             raise SystemExit(130) from None
 
 
-@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Root,
+    package=__name__.rpartition(".")[0],
+    told=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="fewshot")
 def main() -> None:
     """Few-shot and zero-shot learning: from a few images to an honest number.

@@ -14,7 +14,6 @@ from fewshot.benchmark.experiments.adaptation import Adaptation, AdaptedOurs, me
 from fewshot.benchmark.experiments.catalogue import experiment_json, load_experiment
 from fewshot.benchmark.experiments.experiment import Evaluation, Experiment
 from fewshot.benchmark.experiments.measured import Measured, Ours, thinned
-from fewshot.benchmark.provenance import provenance
 from fewshot.benchmark.runner import run
 from fewshot.benchmark.store import ResultStore
 from fewshot.datasets.collection.omniglot_runs import one_shot_runs
@@ -27,6 +26,7 @@ from fewshot.learners.meta.training.image_bank import DecodedImages, ImageBank, 
 from fewshot.learners.meta.training.meta_model import MetaModel
 from fewshot.learners.meta.training.trainer import meta_train
 from fewshot.metrics import Interval, accuracy_interval
+from fewshot.provenance import provenance
 
 if TYPE_CHECKING:
     from fewshot.datasets import Dataset

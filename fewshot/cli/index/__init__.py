@@ -1,9 +1,8 @@
 """`fewshot index`: an index of pictures or texts that is built, searched, added to and deleted from."""
 
-from importlib import import_module
-from importlib.util import find_spec
-
 import click
+
+from fewshot.cli.lazy import LazyGroup
 
 COMMANDS = {
     "build": "Embed pictures or texts, and build an index that reaches a recall.",
@@ -19,24 +18,7 @@ COMMANDS = {
 }
 
 
-class Commands(click.Group):
-    """Commands found by name in `fewshot.cli.index.<name>`, loaded when they are called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name in COMMANDS if find_spec(f"{__name__}.{name}")]
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in self.list_commands(ctx):
-            return None
-        command: click.Command = getattr(import_module(f"{__name__}.{name}"), name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
-
-
-@click.group(cls=Commands)
+@click.group(cls=LazyGroup, package=__name__, told=COMMANDS)
 def index() -> None:
     """Build an index of pictures or texts, search it, and look after it.
 
