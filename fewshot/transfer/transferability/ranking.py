@@ -1,0 +1,129 @@
+"""Sources ranked by every score, and how far the scores agree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from fewshot.errors import InvalidInput
+from fewshot.transfer.transferability.agreement import spearman, weighted_tau
+from fewshot.transfer.transferability.score import SCORES
+
+if TYPE_CHECKING:
+    from fewshot.backbones import Backbone
+    from fewshot.embeddings import EmbeddingTable
+
+
+@dataclass(frozen=True)
+class Source:
+    """A candidate: its features (N, D) of the target's items and, where it has a classifier, probabilities (N, Z)."""
+
+    name: str
+    features: Tensor
+    probabilities: Tensor | None = None
+
+    @classmethod
+    def of(cls, name: str, backbone: Backbone, table: EmbeddingTable) -> Source:
+        """A backbone over its embedding of the target, with the classifier it was pretrained with if there is one."""
+        features = table.features.float()
+        head = backbone.head
+        probabilities = None if head is None else head(features.to(backbone.device)).double().softmax(1).cpu()
+        return cls(name, features, probabilities)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What each score says of each source: `values[score]` in the order of `sources`, NaN where it cannot be had."""
+
+    sources: tuple[str, ...]
+    values: dict[str, tuple[float, ...]]
+
+    def ranks(self, score: str) -> tuple[float, ...]:
+        """1 for the best source, the mean rank for equal ones, NaN for a source without that score."""
+        values = self.values[score]
+        known = [value for value in values if not math.isnan(value)]
+        return tuple(
+            math.nan if math.isnan(value) else sum(o > value for o in known) + (sum(o == value for o in known) + 1) / 2
+            for value in values
+        )
+
+    @property
+    def mean_ranks(self) -> tuple[float, ...]:
+        """The mean rank of each source over the scores that every source has."""
+        whole = [self.ranks(score) for score in self.values if not any(map(math.isnan, self.values[score]))]
+        if not whole:
+            return tuple(math.nan for _ in self.sources)
+        return tuple(sum(ranks[place] for ranks in whole) / len(whole) for place in range(len(self.sources)))
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The sources from best to worst by mean rank."""
+        return tuple(self.sources[place] for place in sorted(range(len(self.sources)), key=self.mean_ranks.__getitem__))
+
+    def agreement(self) -> dict[str, float]:
+        """Spearman's rho of each pair of scores, "logme, gbc", over the sources that both have; two or more."""
+        found = {}
+        for one, other in combinations(self.values, 2):
+            pairs = [(a, b) for a, b in zip(self.values[one], self.values[other], strict=True) if a == a and b == b]
+            if len(pairs) > 1:
+                found[f"{one}, {other}"] = spearman(*map(list, zip(*pairs, strict=True)))
+        return found
+
+    def against(self, truth: Sequence[float]) -> dict[str, dict[str, float]]:
+        """For each score its weighted tau and Spearman's rho with what was measured of the same sources."""
+        found = {}
+        for score, values in self.values.items():
+            pairs = [(a, b) for a, b in zip(values, truth, strict=True) if not math.isnan(a)]
+            if len(pairs) > 1:
+                a, b = map(list, zip(*pairs, strict=True))
+                found[score] = {"weighted_tau": weighted_tau(a, b), "spearman": spearman(a, b), "sources": len(pairs)}
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Scores, ranks, order and agreement; what is not known is null."""
+        return {
+            "order": list(self.order),
+            "sources": [
+                {
+                    "source": name,
+                    "mean_rank": _known(self.mean_ranks[place]),
+                    "scores": {score: _known(values[place]) for score, values in self.values.items()},
+                }
+                for place, name in enumerate(self.sources)
+            ],
+            "agreement": {pair: _known(value) for pair, value in self.agreement().items()},
+        }
+
+
+def rank_sources(sources: Sequence[Source], labels: Tensor, scores: Sequence[str] | None = None) -> Ranking:
+    """Every source by every score, or by those named, on the same labelled items of the target.
+
+    labels (N,), one for each row of every source. Scores of a source head are NaN for a source without one, and left
+    out where none has one. Raises `InvalidInput` for fewer than two sources, names that repeat, or whatever a score
+    refuses, and `UnknownName` for a score that does not exist.
+    """
+    names = tuple(source.name for source in sources)
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise InvalidInput(f"a ranking needs two sources or more, of different names, found {', '.join(names) or '-'}")
+    values: dict[str, tuple[float, ...]] = {}
+    for score in [SCORES[name] for name in scores or list(SCORES)]:
+        able = [not score.needs_head or source.probabilities is not None for source in sources]
+        if not any(able):
+            if scores:
+                score.of(sources[0].features, labels, None)
+            continue
+        values[score.name] = tuple(
+            score.of(source.features, torch.as_tensor(labels), source.probabilities) if can else math.nan
+            for source, can in zip(sources, able, strict=True)
+        )
+    return Ranking(names, values)
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -1,0 +1,87 @@
+"""Sources in order, and how far scores agree with each other and with what was measured."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from fewshot.errors import InvalidInput
+from fewshot.transfer.transferability import Ranking, Source, rank_sources, spearman, weighted_tau
+
+
+def test_correlations_against_their_definitions() -> None:
+    a, b = [3.0, 1.0, 2.0, 5.0, 4.0], [0.2, 0.4, 0.1, 0.9, 0.5]
+    ranks = [[sorted(values).index(value) for value in values] for values in (a, b)]
+    gaps = sum((one - other) ** 2 for one, other in zip(*ranks, strict=True))
+    assert spearman(a, b) == pytest.approx(1 - 6 * gaps / (5 * 24))
+    assert weighted_tau(a, b) == pytest.approx((_tau(a, b, a) + _tau(a, b, b)) / 2)
+    assert weighted_tau(a, a) == pytest.approx(1)
+    assert math.isnan(spearman([1.0, 1.0], [1.0, 2.0]))
+    with pytest.raises(InvalidInput, match="same sources"):
+        spearman([1.0], [1.0])
+    with pytest.raises(InvalidInput, match="finite"):
+        weighted_tau([1.0, math.nan], [1.0, 2.0])
+
+
+def _tau(a: list[float], b: list[float], by: list[float]) -> float:
+    """Vigna's tau with hyperbolic weights 1 / (rank + 1), ranks counted from the best of `by`."""
+    rank = {place: order for order, place in enumerate(sorted(range(len(by)), key=lambda i: -by[i]))}
+    top = bottom = 0.0
+    for i, j in itertools.combinations(range(len(a)), 2):
+        weight = 1 / (rank[i] + 1) + 1 / (rank[j] + 1)
+        top += weight * math.copysign(1, (a[i] - a[j]) * (b[i] - b[j]))
+        bottom += weight
+    return top / bottom
+
+
+def _sources() -> tuple[list[Source], torch.Tensor]:
+    labels = torch.arange(60) % 3
+    means = 3 * torch.eye(6)[labels]
+    features = [means + spread * torch.randn(60, 6) for spread in (0.5, 3.0, 1.5)]
+    return [Source(name, x, x.softmax(1) if name == "good" else None) for name, x in zip(
+        ("good", "bad", "middling"), features, strict=True)], labels  # fmt: skip
+
+
+def test_ranking() -> None:
+    sources, labels = _sources()
+    ranking = rank_sources(sources, labels)
+    assert ranking.order == ("good", "middling", "bad")
+    assert ranking.ranks("gbc") == (1, 3, 2)
+    assert math.isnan(ranking.values["leep"][1])
+    assert math.isnan(ranking.ranks("leep")[2])
+    assert ranking.agreement()["logme, gbc" if "logme, gbc" in ranking.agreement() else "gbc, logme"] == 1
+    assert ranking.against([0.9, 0.5, 0.7])["gbc"] == {"weighted_tau": 1, "spearman": 1, "sources": 3}
+    told = ranking.to_json()
+    assert told["order"] == ["good", "middling", "bad"]
+    assert told["sources"][1]["scores"]["leep"] is None
+
+
+def test_equal_sources_share_a_rank() -> None:
+    ranking = Ranking(("a", "b", "c"), {"x": (1.0, 1.0, 0.0)})
+    assert ranking.ranks("x") == (1.5, 1.5, 3)
+
+
+def test_bad_input() -> None:
+    sources, labels = _sources()
+    with pytest.raises(InvalidInput, match="two sources"):
+        rank_sources(sources[:1], labels)
+    with pytest.raises(InvalidInput, match="this source has none"):
+        rank_sources(sources[1:], labels, ["leep"])
+
+
+def test_a_real_backbone_beats_its_random_twin(offline_weights: None) -> None:
+    import fewshot
+
+    dataset = fewshot.load_dataset("digits")
+    dataset = dataset.select(torch.arange(0, len(dataset), 30))
+    sources = []
+    for pretrained in (True, False):
+        backbone = fewshot.create_backbone("timm:tf_efficientnet_lite0", device="cpu", pretrained=pretrained)
+        table = fewshot.embed(backbone, dataset, progress=False, workers=0)
+        sources.append(Source.of("pretrained" if pretrained else "random", backbone, table))
+    ranking = rank_sources(sources, dataset.labels, ["logme", "gbc", "shrunk-h-score", "leep"])
+    assert sources[0].probabilities is not None
+    assert ranking.order[0] == "pretrained"
