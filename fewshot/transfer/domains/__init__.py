@@ -1,0 +1,1 @@
+"""Domains: how far a source and a target lie apart, of what kind the shift is, and what adapts to it."""
