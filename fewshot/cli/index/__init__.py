@@ -12,6 +12,7 @@ COMMANDS = {
     "classify": "Classify pictures by the labelled items they are nearest to.",
     "delete": "Delete items; they are found no more.",
     "compact": "Give back the room of deleted items, and make one segment of all.",
+    "merge": "Make one segment of all on disk, without having it in memory.",
     "verify": "Check every file, every id, and a sample of the items.",
     "info": "Tell what an index is.",
     "export": "Take an index elsewhere.",

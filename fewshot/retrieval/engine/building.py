@@ -8,10 +8,11 @@ import numpy as np
 from fewshot.errors import InvalidInput
 from fewshot.retrieval.engine.blocks import Blocks
 from fewshot.retrieval.engine.choice import Choice
+from fewshot.retrieval.engine.emptied import emptied
 from fewshot.retrieval.engine.factories import make_index
 from fewshot.retrieval.engine.sampling import train
-from fewshot.retrieval.engine.segment import read_segment
 from fewshot.retrieval.engine.vectors import checked_features
+from fewshot.retrieval.engine.writing import write_faiss
 
 
 def build_segment(
@@ -38,26 +39,25 @@ def build_segment(
         train(index, blocks, count, dim, metric, seed)
         filled = faiss.IndexIDMap(index)
     else:
-        filled = _emptied(like, factory, dim, metric)
+        filled = _like(like, factory, dim, metric)
     for block_ids, block in blocks():
         ids, features = checked_features(block, block_ids, dim, metric)
         filled.add_with_ids(features, ids)
     if filled.ntotal != count:
         raise InvalidInput(f"{count} rows were announced and {filled.ntotal} came")
     _refuse_doubles(faiss.vector_to_array(filled.id_map))
-    faiss.write_index(filled, str(path))
+    write_faiss(filled, path)
     return {"factory": factory, "rows": count, "bytes": path.stat().st_size}
 
 
-def _emptied(path: Path, factory: str, dim: int, metric: str) -> Any:
+def _like(path: Path, factory: str, dim: int, metric: str) -> Any:
     """The segment at `path` with its trained parts and without its rows; it must be of `factory`."""
     import faiss
 
     fresh = make_index(factory, dim, metric)
-    wrapped, index = read_segment(path, mmap=False)  # FAISS aborts the process when a mapped index is emptied
-    if wrapped.d != dim or not isinstance(index, type(faiss.downcast_index(fresh))):
+    wrapped = emptied(path)
+    if wrapped.d != dim or not isinstance(faiss.downcast_index(wrapped.index), type(faiss.downcast_index(fresh))):
         raise InvalidInput(f"{path} is no {factory!r} of dimension {dim}, new vectors can't be added by its quantiser")
-    wrapped.reset()
     return wrapped
 
 

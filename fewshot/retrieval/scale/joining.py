@@ -18,8 +18,8 @@ import numpy as np
 
 from fewshot.errors import InvalidInput, UnreadableFile
 from fewshot.retrieval.engine.anatomy import base_of, refines
+from fewshot.retrieval.engine.emptied import emptied
 from fewshot.retrieval.engine.segment import read_segment, segment_ids
-from fewshot.retrieval.scale.trained import trained_parts
 
 NO_LISTS, NO_IDS = b"sprs" + bytes(8), bytes(8)
 BLOCK = 2**24
@@ -49,6 +49,20 @@ def join_files(paths: Sequence[Path], out: Path) -> int:
     return sum(counts)
 
 
+def joinable(index: Any) -> bool:
+    """Whether rows of two such indexes, trained alike, can be laid one after the other in a file."""
+    import faiss
+
+    lists = base_of(index)
+    plain = (faiss.IndexIVFFlat, faiss.IndexIVFScalarQuantizer, faiss.IndexIVFPQ, faiss.IndexIVFRaBitQ)
+    if type(lists) not in plain:
+        return False
+    if isinstance(index, faiss.IndexRefine):
+        alone = isinstance(faiss.downcast_index(index.base_index), faiss.IndexIVF)
+        return alone and isinstance(index, faiss.IndexRefineFlat)
+    return isinstance(index, faiss.IndexIVF | faiss.IndexPreTransform)
+
+
 def trained_mark(path: Path) -> bytes:
     """A hash of the trained parts of the FAISS file at `path`: alike where it is alike."""
     return blake2b(b"".join(_skeleton(path, 0)), digest_size=16).digest()
@@ -58,7 +72,14 @@ def _skeleton(path: Path, count: int) -> tuple[bytes, bytes]:
     """The file of so many rows up to where its lists begin, and from where they end to where the ids begin."""
     import faiss
 
-    empty = trained_parts(path)
+    _owner, index = read_segment(path)
+    if not joinable(index):
+        raise InvalidInput(
+            f"{path.name} is of a kind that can't be joined on disk: inverted lists of plain codes can (IVF with Flat, "
+            "SQ, PQ or RaBitQ, alone or with RFlat), 4-bit fast-scan codes, graphs and Flat can't; use `fewshot index "
+            "compact`, which needs the memory"
+        )
+    empty = emptied(path)
     index = faiss.downcast_index(empty.index)
     for part in (empty, index, base_of(index)):
         part.ntotal = count

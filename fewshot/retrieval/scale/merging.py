@@ -10,9 +10,10 @@ from fewshot.retrieval.build.plan import disk_free, size
 from fewshot.retrieval.build.publishing import now, publish, sweep, versions
 from fewshot.retrieval.build.segments import segment_name
 from fewshot.retrieval.engine import Blocks
+from fewshot.retrieval.engine.emptied import emptied
 from fewshot.retrieval.engine.vectors import checked_features
+from fewshot.retrieval.engine.writing import write_faiss
 from fewshot.retrieval.scale.joining import join_files, trained_mark
-from fewshot.retrieval.scale.trained import trained_parts
 from fewshot.retrieval.store import Manifest, Segment, Snapshot, open_version, writing_lock
 from fewshot.retrieval.store.hashes import notes_of
 from fewshot.retrieval.store.writing import new_file, remove_file
@@ -79,11 +80,9 @@ def _add_like(base: Path, blocks: Blocks, path: Path) -> None:
     """Write at `path` a segment over `blocks` with the trained parts of `base`."""
     import faiss
 
-    filled = trained_parts(base)
+    filled = emptied(base)
     metric = "l2" if filled.metric_type == faiss.METRIC_L2 else "inner-product"
     for ids, features in blocks():
         ids, features = checked_features(features, ids, filled.d, metric)
         filled.add_with_ids(features, ids)
-    # Python's file tells of a full disk, where FAISS's own closes it and says nothing
-    with path.open("wb") as file:
-        faiss.write_index(filled, faiss.PyCallbackIOWriter(file.write))
+    write_faiss(filled, path)

@@ -18,8 +18,9 @@ def open_source(given: Any, texts: str | None = None, paths: str | None = None) 
     """The items of `given`.
 
     A path: a folder or zip of pictures, tar shards (one file or a folder of them), a parquet, CSV or TSV (`texts` or
-    `paths` name its column), a saved embedding table, a `.npy`, a folder in clip-retrieval's layout. Otherwise the name
-    of a data set, a `Dataset`, an `EmbeddingTable`, or an array (N, D). Raises `MissingData` for what is not there.
+    `paths` name its column), a saved embedding table, a `.npy`, a folder in clip-retrieval's layout, a FAISS file
+    (`.index`, `.faiss`) that holds its vectors whole. Otherwise the name of a data set, a `Dataset`, an
+    `EmbeddingTable`, or an array (N, D). Raises `MissingData` for what is not there.
     """
     if isinstance(given, Source):
         return given
@@ -75,7 +76,7 @@ def _named(name: str) -> Source:
 
 
 def _of_path(path: Path, texts: str | None, paths: str | None) -> Source:
-    from fewshot.retrieval.sources import pictures, tables, tars, vectors
+    from fewshot.retrieval.sources import clip_retrieval, faiss_files, pictures, tables, tars, vectors
 
     ending = path.suffix.lower()
     if texts and ending not in TABLES:
@@ -86,7 +87,9 @@ def _of_path(path: Path, texts: str | None, paths: str | None) -> Source:
 
             return vectors.vectors_of_table(EmbeddingTable.load(path), path)
         if (path / "img_emb").is_dir() or (path / "text_emb").is_dir():
-            return vectors.clip_retrieval(path, "img_emb" if (path / "img_emb").is_dir() else "text_emb")
+            return clip_retrieval.clip_retrieval(path, "img_emb" if (path / "img_emb").is_dir() else "text_emb")
+        if alone := faiss_files.faiss_file_in(path):
+            return faiss_files.faiss_vectors(alone)
         shards = sorted(path.glob("*.tar"))
         return tars.tar_shards(path, shards) if shards else pictures.pictures_below(path)
     if ending in TABLES:
@@ -95,8 +98,10 @@ def _of_path(path: Path, texts: str | None, paths: str | None) -> Source:
         return tars.tar_shards(path, [path])
     if ending == ".npy":
         return vectors.vectors_of_array(vectors.open_array(path), path)
+    if ending in faiss_files.ENDINGS:
+        return faiss_files.faiss_vectors(path)
     if ending == ".zip":
         return pictures.pictures_below(path)
     raise InvalidInput(
-        f"{path} is nothing an index can be built from: give a folder, .zip, .tar, .parquet, .csv, .tsv or .npy"
+        f"{path} is nothing an index can be built from: give a folder, .zip, .tar, .parquet, .csv, .tsv, .npy or .index"
     )

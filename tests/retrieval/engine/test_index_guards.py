@@ -165,3 +165,20 @@ def test_an_empty_segment_of_another_kind_takes_no_more(tmp_path):
     build_segment("IVF4,Flat", blocks_of(IDS, vectors), 1000, 32, "cosine", tmp_path / "a.faiss")
     with pytest.raises(InvalidInput, match="can't be added by its quantiser"):
         build_segment("HNSW8", blocks_of(IDS, vectors), 1000, 32, "cosine", tmp_path / "b", like=tmp_path / "a.faiss")
+
+
+@pytest.mark.parametrize("kind", ["IVF16,PQ8x4fs,RFlat", "IVF16,PQ8x4fs", "IVF16,SQ8", "IVF16,RaBitQfs,RFlat",
+                                  "IVF16,SQ8,Refine(SQ8)", "IVF16_HNSW8,Flat", "PCA8,IVF16,SQ8", "SQ8"])  # fmt: skip
+def test_a_segment_is_emptied_of_its_rows_alone(tmp_path, kind) -> None:
+    """What is filled again with the same rows is the same file, to the last byte."""
+    rng = np.random.default_rng(0)
+    vectors, ids = rng.normal(size=(700, 16)).astype(np.float32), np.sort(rng.permutation(5000)[:700])
+
+    def blocks():
+        yield ids, vectors
+
+    build_segment(kind, blocks, 700, 16, "l2", tmp_path / "first.faiss")
+    build_segment(kind, blocks, 700, 16, "l2", tmp_path / "again.faiss", like=tmp_path / "first.faiss")
+    assert (tmp_path / "first.faiss").read_bytes() == (tmp_path / "again.faiss").read_bytes()
+    with pytest.raises(InvalidInput, match="new vectors can't be added by its quantiser"):
+        build_segment("Flat", blocks, 700, 16, "l2", tmp_path / "other.faiss", like=tmp_path / "first.faiss")

@@ -15,7 +15,7 @@ from fewshot.errors import FewshotError, InvalidInput, MissingPackage, UnknownNa
 from fewshot.retrieval.engine import exact_search
 from fewshot.retrieval.exports import export
 from fewshot.retrieval.exports.leaving import Leaving
-from fewshot.retrieval.sources import VectorSource
+from fewshot.retrieval.sources import VectorSource, open_source
 from fewshot.retrieval.sources.vectors import UNKNOWN
 
 K = 10
@@ -189,6 +189,8 @@ def test_clip_retrieval_and_back(index, tmp_path) -> None:
     assert np.array_equal(vectors, index.vectors(rows["id"].to_numpy()))
     assert rows["key"].to_pylist() == wanted["key"].to_pylist()
     assert json.loads(rows.schema.metadata[b"fewshot"])["dim"] == 16
+    made = index.manifest.backbone
+    assert open_source(target).backbone == {"name": made["name"], "fingerprint": made["fingerprint"], "describe": {}}
     back = Index.build(target, tmp_path / "back", metric=index.manifest.metric, progress=False)
     there = back.snapshot.table()
     for name in ("key", "label", *index.manifest.columns):
