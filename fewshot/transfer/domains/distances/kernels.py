@@ -19,6 +19,7 @@ class LinearKernel:
     """x'y: the distance is then that of the means."""
 
     def __call__(self, left: Tensor, right: Tensor) -> Tensor:
+        """(N, M) of left (N, D) and right (M, D)."""
         return left @ right.mT
 
 
@@ -31,6 +32,7 @@ class PolynomialKernel:
     offset: float = 1.0
 
     def __call__(self, left: Tensor, right: Tensor) -> Tensor:
+        """(N, M) of left (N, D) and right (M, D)."""
         return (self.scale * (left @ right.mT) + self.offset) ** self.degree
 
 
@@ -41,6 +43,7 @@ class GaussianKernel:
     bandwidth: float
 
     def __call__(self, left: Tensor, right: Tensor) -> Tensor:
+        """(N, M) of left (N, D) and right (M, D)."""
         return (squared_distances(left, right) / (-2 * self.bandwidth**2)).exp()
 
 
@@ -51,6 +54,7 @@ class GaussianMixtureKernel:
     bandwidths: tuple[float, ...]
 
     def __call__(self, left: Tensor, right: Tensor) -> Tensor:
+        """(N, M) of left (N, D) and right (M, D)."""
         squares = squared_distances(left, right)
         total = torch.zeros_like(squares)
         for bandwidth in self.bandwidths:
@@ -65,6 +69,7 @@ class LaplacianKernel:
     bandwidth: float
 
     def __call__(self, left: Tensor, right: Tensor) -> Tensor:
+        """(N, M) of left (N, D) and right (M, D)."""
         return (-torch.cdist(left, right, p=1) / self.bandwidth).exp()
 
 

@@ -11,9 +11,9 @@ from fewshot.errors import InvalidInput
 def bbse_weights(labels: Tensor, predictions: Tensor, target_predictions: Tensor, classes: int) -> Tensor:
     """q(y) / p(y) of each class, (classes,) float64, zero or more.
 
-    labels (N,) and predictions (N,) of source items that the classifier was not trained on, target_predictions (M,), all
-    in [0, classes). The weights w solve C w = m with C_ij = p(predicts i, is j) and m_i = q(predicts i); negative ones
-    become zero. Raises `InvalidInput` where C cannot be inverted: a class that is never predicted, or two that the
+    labels (N,) and predictions (N,) of source items that the classifier was not trained on, target_predictions (M,),
+    all in [0, classes). The weights w solve C w = m with C_ij = p(predicts i, is j) and m_i = q(predicts i); negative
+    ones become zero. Raises `InvalidInput` where C cannot be inverted: a class that is never predicted, or two that the
     classifier cannot tell apart.
     """
     joint = torch.bincount(predictions * classes + labels, minlength=classes**2).double().view(classes, classes)

@@ -1,7 +1,8 @@
 """Relative unconstrained least-squares importance fitting: a density ratio in one linear system.
 
-Kanamori et al. 2009 (uLSIF) and Yamada et al. 2011 (RuLSIF, eq. 6): the ratio p_target / (a p_target + (1 - a) p_source)
-as a sum of kernels around items of the target, with ridge penalty; a = 0 is uLSIF, and a > 0 keeps the ratio below 1/a.
+Kanamori et al. 2009 (uLSIF) and Yamada et al. 2011 (RuLSIF, eq. 6): the ratio p_target / (a p_target + (1 - a)
+p_source) as a sum of kernels around items of the target, with ridge penalty; a = 0 is uLSIF, and a > 0 keeps the ratio
+below 1/a.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Discriminator weights: a classifier of domains says how likely a source item would be of the target.
 
-Bickel et al. 2007, Discriminative learning for differing training and test distributions, eq. 5: with p(target | x) from
-logistic regression, the ratio of densities is p(target | x) / p(source | x) · N / M.
+Bickel et al. 2007, Discriminative learning for differing training and test distributions, eq. 5: with p(target | x)
+from logistic regression, the ratio of densities is p(target | x) / p(source | x) · N / M.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """KLIEP: the density ratio that brings the source nearest to the target in Kullback-Leibler divergence.
 
-Sugiyama et al. 2008, Direct importance estimation with model selection, eq. 8 to 10: the ratio is a non-negative mixture
-of kernels around items of the target; the mean of its logarithm over the target is maximal, its mean over the source 1.
+Sugiyama et al. 2008, Direct importance estimation with model selection, eq. 8 to 10: the ratio is a non-negative
+mixture of kernels around items of the target; the mean of its logarithm over the target is maximal, its mean over the
+source 1.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ def kliep_weights(
 
 
 def solve(over_target: Tensor, source_mean: Tensor, steps: int = 10000, tolerance: float = 1e-10) -> Tensor:
-    """a >= 0 with mean(log(over_target a)) maximal and source_mean'a = 1, for over_target (M, C), source_mean (C,).
+    """The a >= 0 with mean(log(over_target a)) maximal and source_mean'a = 1, for over_target (M, C), source_mean (C,).
 
-    Multiplied at each step by its gradient over the source's mean, as in expectation maximisation of a mixture's shares:
-    the objective never falls and the constraint holds throughout.
+    Multiplied at each step by its gradient over the source's mean, as in expectation maximisation of a mixture's
+    shares: the objective never falls and the constraint holds throughout.
     """
     alpha = torch.ones_like(source_mean) / source_mean.sum()
     for _ in range(steps):
