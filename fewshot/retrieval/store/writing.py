@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fewshot.errors import FewshotError
 from fewshot.files import flush, told
 
 _steps = 0
@@ -46,10 +47,21 @@ def new_file(path: Path) -> Iterator[Path]:
             step("flushed", beside)
             os.replace(beside, path)
             step("renamed", path)
-            flush(path.parent)
+            _keep(path)
             step("kept", path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def _keep(path: Path) -> None:
+    """Have the new name of `path` reach the disk; where it does not, what is there now is the new state all the same."""
+    try:
+        flush(path.parent)
+    except OSError as error:
+        raise FewshotError(
+            f"{path} is written, and its folder could not be flushed ({error.strerror or error}): a power failure now "
+            "may bring back what was there before; see to the disk"
+        ) from error
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -13,10 +13,11 @@ import pytest
 from index_crashes import DONE, REFUSED, in_child
 from index_scenarios import FIRST, MORE, add_texts, build_texts, check_truth, delete_keys, state_of
 
-from fewshot.errors import InvalidInput, UnwritableFile
+from fewshot.errors import FewshotError, InvalidInput, UnwritableFile
 from fewshot.retrieval import build as life
 from fewshot.retrieval.build import adding, building, compacting
 from fewshot.retrieval.engine.writing import write_faiss
+from fewshot.retrieval.store import writing
 
 ROOM = 1_000_000_000_000
 
@@ -126,3 +127,18 @@ def test_faiss_is_told_of_a_full_disk_to_the_last_byte() -> None:
         index.add(np.ones((rows, 16), np.float32))
         with pytest.raises(OSError, match="No space left"):
             write_faiss(index, Path("/dev/full"))
+
+
+def test_a_folder_that_cannot_be_flushed_leaves_the_new_state_and_says_so(tmp_path, monkeypatch) -> None:
+    build_texts(tmp_path / "index", FIRST)
+
+    def fails(path: Path) -> None:
+        if path.name == "index" and not (tmp_path / "index" / "manifest.json").read_text() == before:
+            raise OSError(5, "Input/output error")
+
+    before = (tmp_path / "index" / "manifest.json").read_text()
+    monkeypatch.setattr(writing, "flush", fails)
+    with pytest.raises(FewshotError, match=r"manifest\.json is written, and its folder could not be flushed"):
+        add_texts(tmp_path / "index", MORE)
+    monkeypatch.undo()
+    check_truth(tmp_path / "index", {**FIRST, **MORE})
