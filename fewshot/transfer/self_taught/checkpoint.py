@@ -1,0 +1,68 @@
+"""Where a pretraining stands, in one file that is whole or absent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fewshot.errors import UnreadableFile
+from fewshot.files import write_tensors
+
+FORMAT = {"format": "fewshot.Pretraining", "version": "1"}
+
+
+@dataclass
+class Standing:
+    """Steps done, seconds of work, and a row of the log for each checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def save_checkpoint(
+    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, standing: Standing, record: dict[str, Any]
+) -> None:
+    """Write all that the pretraining needs to go on; `record` says what learns what from which images."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for number, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    write_tensors(path, tensors, {**FORMAT, "standing": json.dumps(vars(standing)), "record": json.dumps(record)})
+
+
+def read_checkpoint(path: Path) -> tuple[Standing, dict[str, Any], dict[str, Tensor]]:
+    """Standing, record and tensors; raises `UnreadableFile` for a missing, damaged or foreign file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if {key: header.get(key) for key in FORMAT} != FORMAT:
+            raise UnreadableFile(
+                f"{path} holds no pretraining, version {FORMAT['version']}; pretrain into another folder"
+            )
+        return Standing(**json.loads(header["standing"])), json.loads(header["record"]), tensors
+    except FileNotFoundError:
+        raise UnreadableFile(f"{path} does not exist") from None
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableFile(f"{path} is damaged ({error}); remove it to begin anew") from None
+
+
+def restore(tensors: dict[str, Tensor], model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    """Fill model and optimiser."""
+    model.load_state_dict(_under("model.", tensors))
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _under("optimizer.", tensors).items():
+        number, _, key = name.partition(".")
+        state.setdefault(int(number), {})[key] = tensor
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
