@@ -46,10 +46,12 @@ class Goal:
     @property
     def more_labels(self) -> Foretold:
         """Labels beside those of the largest support measured, over all classes."""
-        found = [
-            self.ways * max(0.0, shots - self.have) for shots in (self.shots.value, self.shots.low, self.shots.high)
-        ]
-        return Foretold(*found, self.shots.confidence)
+
+        def more(shots: float) -> float:
+            return self.ways * max(0.0, shots - self.have)
+
+        known = self.shots
+        return Foretold(more(known.value), more(known.low), more(known.high), known.confidence)
 
     def __str__(self) -> str:
         goal, bounds = f"{100 * self.accuracy:g} %", f"{_whole(self.shots.low)} to {_whole(self.shots.high)}"
