@@ -1,0 +1,88 @@
+"""`fewshot transfer rank`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import click
+
+from fewshot.cli.output import json_option, print_json, print_rows, told_warnings
+from fewshot.cli.transfer.features import LITE0, chosen_images, features_of, image_options, named_backbone
+from fewshot.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from fewshot.transfer.transferability import Ranking
+
+SHARE = 1 / 2  # of the correlations of the scores with each other, below which they are said to disagree
+
+
+@click.command()
+@click.argument("data")
+@click.option("--backbone", "names", multiple=True,
+              help="NAME, NAME#LAYERS or random:NAME; repeatable, two or more.")  # fmt: skip
+@click.option("--score", "scores", multiple=True, help="A score by name; repeatable, by default all.")
+@image_options
+@json_option
+def rank(
+    data: str,
+    names: tuple[str, ...],
+    scores: tuple[str, ...],
+    split: str,
+    per_class: int | None,
+    classes: int | None,
+    side: int | None,
+    seed: int,
+    device: str,
+    skip_broken: bool,
+    as_json: bool,
+) -> None:
+    """Rank backbones for DATA without training, by scores of their features and the labels.
+
+    DATA is a folder or zip with one subfolder a class, or a data set by name. LEEP and NCE need the classifier that a
+    backbone was pretrained with and leave out those that have none. Without --backbone, EfficientNet-Lite0 is ranked by
+    depth, against random weights and raw pixels.
+
+    \b
+    Example:
+      fewshot transfer rank my/photos
+      fewshot transfer rank digits --backbone timm:resnet18 --backbone timm:tf_efficientnet_lite0#2 --per-class 20
+    """
+    from fewshot.transfer.transferability import SCORES, Source, rank_sources
+
+    names = names or (f"{LITE0}#1", f"{LITE0}#3", LITE0, f"random:{LITE0}", "fewshot:raw-pixels")
+    if len(set(names)) < 2:
+        raise InvalidInput("a ranking needs two backbones or more; repeat --backbone")
+    with told_warnings():
+        for score in scores:
+            SCORES[score]  # a wrong name is told before anything is embedded
+        dataset = chosen_images(data, split, per_class, classes, seed, skip_broken)
+        sources = []
+        for name in dict.fromkeys(names):
+            backbone = named_backbone(name, side, device)
+            sources.append(Source.of(name, backbone, features_of(backbone, dataset)))
+        ranking = rank_sources(sources, dataset.labels, scores or None)
+    if as_json:
+        print_json({"data": dataset.name, "images": len(dataset), "classes": len(dataset.class_names),
+                    **ranking.to_json()})  # fmt: skip
+        return
+    _tell(ranking)
+
+
+def _tell(ranking: Ranking) -> None:
+    rows = []
+    for name in ranking.order:
+        place = ranking.sources.index(name)
+        row = {"backbone": name, "mean rank": f"{ranking.mean_ranks[place]:.1f}"}
+        for score, values in ranking.values.items():
+            row[score] = "" if math.isnan(values[place]) else f"{values[place]:.3g} ({ranking.ranks(score)[place]:g})"
+        rows.append(row)
+    print_rows(rows, title="score (rank), best first")
+    known = [value for value in ranking.agreement().values() if not math.isnan(value)]
+    if known:
+        mean = sum(known) / len(known)
+        told = "agree" if mean >= SHARE else "disagree, so measure the first few"
+        click.echo(
+            f"the scores {told}: Spearman's rho of two of them is {mean:.2f} in the mean, {min(known):.2f} at worst"
+        )
+    click.echo(f"next: fewshot transfer check DATA --backbone {ranking.order[0]}")
