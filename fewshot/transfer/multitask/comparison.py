@@ -113,7 +113,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A method against `ALONE` in one case: both results, and the paired difference, method - alone."""
+    """A method against label sets alone in one case: both results, and the paired difference, method - alone."""
 
     case: str
     together: TransferResult
@@ -121,11 +121,11 @@ class Verdict:
     test: PairedTest
 
 
-def verdicts(results: Sequence[TransferResult]) -> Iterator[Verdict]:
-    """Every result that is not `ALONE` against the one that is, case by case in the order given."""
-    alone = {result.case: result for result in results if result.method == ALONE}
+def verdicts(results: Sequence[TransferResult], against: str = ALONE) -> Iterator[Verdict]:
+    """Every result of another method than `against` beside the one of `against` in its case, in the order given."""
+    alone = {result.case: result for result in results if result.method == against}
     for result in results:
-        if result.method != ALONE and result.case in alone:
+        if result.method != against and result.case in alone:
             single = alone[result.case]
             test = paired_test(torch.tensor(list(result.draws)), torch.tensor(list(single.draws)))
             yield Verdict(result.case, result, single, test)

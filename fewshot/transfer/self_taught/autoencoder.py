@@ -42,10 +42,10 @@ class Decoder(nn.Module):
     """Codes (B, dim) to images (B, channels, side, side): a linear layer, then three doublings of the side.
 
     Each doubling is a transposed convolution of 4x4 in steps of two (Radford et al. 2016, sec. 3); what is too much at
-    the right and at the bottom is cut off. The last layer has no activation.
+    the right and at the bottom is cut off. The last layer has no activation. It is kept small, since it is thrown away.
     """
 
-    def __init__(self, dim: int, channels: int, side: int, width: int = 64) -> None:
+    def __init__(self, dim: int, channels: int, side: int, width: int = 32) -> None:
         super().__init__()
         self.side, self.start, self.width = side, ceil(side / 2**DOUBLINGS), width
         self.spread = nn.Linear(dim, width * self.start**2)
@@ -58,6 +58,7 @@ class Decoder(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         """The images."""
         maps = self.spread(codes).view(-1, self.width, self.start, self.start)
+        maps = maps.contiguous(memory_format=torch.channels_last)
         return self.layers(maps)[..., : self.side, : self.side]
 
 

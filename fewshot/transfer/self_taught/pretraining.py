@@ -199,7 +199,7 @@ class _Run:
             )
         loss.backward()
         self.optimiser.step()
-        return float(loss)
+        return loss.item()
 
 
 def _autoencoder(objective: Objective, backbone: str, scale: ByteScale) -> Autoencoder:

@@ -10,7 +10,9 @@ from fewshot.errors import UnknownName
 from fewshot.transfer.result import TransferResult, TransferStore
 
 # in the order of the report
-STUDIES: tuple[str, ...] = ()
+STUDIES: tuple[str, ...] = (
+    "multitask",
+)
 
 
 @dataclass(frozen=True)
