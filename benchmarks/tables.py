@@ -1,5 +1,5 @@
 """Make the tables of docs/speed.md from the measurements in results/, of docs/experiments.md from the experiments,
-and of docs/attributes.md, docs/classify.md and docs/words.md from findings/.
+and of docs/attributes.md, docs/classify.md, docs/index.md and docs/words.md from findings/.
 
 Run it as `uv run python benchmarks/tables.py`.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bridge_tables import bridges_section
 from classify_tables import classify_section
+from index_tables import rejection_section, rules_section, speed_section, ways_section
 from timing import RESULTS
 from words_tables import few_shot_figure, few_shot_section, load_results
 
@@ -22,6 +23,7 @@ EXPERIMENTS = PAGE.with_name("experiments.md")
 ATTRIBUTES = PAGE.with_name("attributes.md")
 WORDS = PAGE.with_name("words.md")
 CLASSIFY = PAGE.with_name("classify.md")
+INDEX = PAGE.with_name("index.md")
 FINDINGS = Path(__file__).parent / "findings"
 
 
@@ -37,7 +39,10 @@ def section(path: Path) -> str:
     """One program's measurements as a heading, its work, and a table."""
     content = json.loads(path.read_text())
     made = content["provenance"]
-    lines = [f"### `benchmarks/{path.stem}.py`", "", f"{content['work']}.", ""]
+    work = (
+        content.get("work") or f"{content['count']:,} vectors of {content['dim']} values, {content['threads']} thread"
+    )
+    lines = [f"### `benchmarks/{path.stem}.py`", "", f"{work}.", ""]
     measured = {name for ways in content["measurements"].values() for found in ways.values() for name in found}
     more = [name for name in COLUMNS if name in measured]
     heads = ["work", "way", "median", "range", "time over the first", *(COLUMNS[name][0] for name in more)]
@@ -102,5 +107,9 @@ if __name__ == "__main__":
     replace_block(WORDS, bridges_section())
     renew_few_shot()
     replace_block(CLASSIFY, classify_section())
-    pages = ", ".join(page.name for page in (PAGE, EXPERIMENTS, ATTRIBUTES, WORDS, CLASSIFY))
+    replace_block(INDEX, ways_section(), block="ways")
+    replace_block(INDEX, rules_section(), block="rules")
+    replace_block(INDEX, rejection_section(), block="rejection")
+    replace_block(INDEX, speed_section(), block="index-speed")
+    pages = ", ".join(page.name for page in (PAGE, EXPERIMENTS, ATTRIBUTES, WORDS, CLASSIFY, INDEX))
     print(f"renewed the tables in {pages}")
