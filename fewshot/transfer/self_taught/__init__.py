@@ -7,7 +7,7 @@ from fewshot.transfer.self_taught.masked import Masked
 from fewshot.transfer.self_taught.objective import Objective, create_objective, list_objectives, register_objective
 from fewshot.transfer.self_taught.plain import Plain
 from fewshot.transfer.self_taught.pretraining import Pretraining, pretrain
-from fewshot.transfer.self_taught.statistics import measure_batch_norms
+from fewshot.transfer.self_taught.statistics import measure_batch_norms, whole_images
 from fewshot.transfer.self_taught.variational import Variational
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "measure_batch_norms",
     "pretrain",
     "register_objective",
+    "whole_images",
 ]

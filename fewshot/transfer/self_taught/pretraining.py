@@ -31,13 +31,12 @@ from fewshot.progress import Advance, progress_bar
 from fewshot.transfer.self_taught.autoencoder import Autoencoder, Decoder
 from fewshot.transfer.self_taught.checkpoint import Standing, read_checkpoint, restore, save_checkpoint
 from fewshot.transfer.self_taught.objective import Objective
-from fewshot.transfer.self_taught.statistics import measure_batch_norms
+from fewshot.transfer.self_taught.statistics import measure_batch_norms, whole_images
 
 if TYPE_CHECKING:
     from fewshot.datasets import Dataset
 
 ENCODER, LAST = "encoder.safetensors", "last.safetensors"
-MEASURED = 2_000  # images that the batch-norm statistics are taken from in the end
 
 
 @dataclass(frozen=True)
@@ -154,9 +153,8 @@ class _Run:
                 save_checkpoint(self.last, self.model, self.optimiser, standing, self.record)
                 _write_log(standing.history, self.out / "log.csv")
                 told(standing.history[-1])
-        encoder, count = self.model.encoder, len(self.images)
-        whole = [rows for rows in torch.arange(min(count, MEASURED)).split(256) if len(rows) > 1]
-        measure_batch_norms(encoder, (self.images.scale.to_floats(self.images.gather(rows)) for rows in whole))
+        encoder = self.model.encoder
+        measure_batch_norms(encoder, whole_images(self.images))
         write_tensors(self.path, encoder.state_dict(), {"record": json.dumps(self.record)})
 
     def _steps(self, first: int, last: int, advance: Advance) -> None:

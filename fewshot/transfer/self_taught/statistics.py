@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
+
+from fewshot.learners.meta.training.image_bank import DecodedImages, ImageBank
+
+MOST = 2_000  # images
+BATCH = 250
 
 
 @torch.no_grad()
@@ -25,3 +30,11 @@ def measure_batch_norms(module: nn.Module, batches: Iterable[Tensor]) -> None:
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     module.eval()
+
+
+def whole_images(images: ImageBank | DecodedImages) -> Iterator[Tensor]:
+    """Batches (B, C, H, W) of up to 2,000 images drawn at random, the same each time, as a backbone takes them."""
+    rows = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:MOST]
+    for part in rows.split(BATCH):
+        if len(part) > 1:
+            yield images.scale.to_floats(images.gather(part))

@@ -12,6 +12,10 @@ from fewshot.transfer.result import TransferResult, TransferStore
 # in the order of the report
 STUDIES: tuple[str, ...] = (
     "multitask",
+    "self_taught",
+    "shots",
+    "transferability",
+    "negative",
 )
 
 
