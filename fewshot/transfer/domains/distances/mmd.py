@@ -157,6 +157,4 @@ def _drawn(size: int, resamples: int, generator: torch.Generator) -> Tensor:
 def _prepared(source: Tensor, target: Tensor, kernel: Kernel | str) -> tuple[Tensor, Tensor, Kernel]:
     source, target = check_pair(source, target)
     source, target = source.flatten(1), target.flatten(1)
-    if isinstance(kernel, str):
-        kernel = kernel_for(kernel, source, target)
-    return source, target, kernel
+    return source, target, kernel_for(kernel, source, target) if isinstance(kernel, str) else kernel
