@@ -43,7 +43,9 @@ def test_two_comparisons_ask_for_more_than_one() -> None:
 def test_a_check_on_digits() -> None:
     digits = some_of_each(fewshot.load_dataset("digits"), 30)
     assert digits.class_counts.tolist() == [30] * 10
-    pixels = fewshot.embed(fewshot.create_backbone("fewshot:raw-pixels", device="cpu"), digits, workers=0, progress=False)
+    pixels = fewshot.embed(
+        fewshot.create_backbone("fewshot:raw-pixels", device="cpu"), digits, workers=0, progress=False
+    )
     noise = replace(pixels, features=torch.rand(len(digits), 20))
     episodes = fewshot.EpisodeSampler(digits.labels, ways=5, shots=5, queries=10).sample(4)
     learner = fewshot.create_learner("prototypical")
