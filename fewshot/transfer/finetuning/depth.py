@@ -100,7 +100,7 @@ def chosen_parameters(units: Sequence[Unit], what: str, modules: Sequence[str]) 
     for name in what.split(","):
         name = name.strip()
         if name not in known and name not in modules:
-            raise UnknownName("layer", name, [*known, *modules], hint="or head, all, top=SHARE")
+            raise UnknownName("layer", name, {*known, *modules}, hint="or head, all, top=SHARE")
         chosen |= set(known.get(name, ())) | {each for each in every if each.startswith(f"{name}.")}
     if not chosen:
         raise InvalidInput(f"{what} has no parameters to train; name a layer that has")

@@ -58,6 +58,10 @@ class LabelledImages:
         """Bytes or floats 0..255 (B, C, H, W) as the network takes them, channels last in memory."""
         return self.scale.to_floats(pixels).contiguous(memory_format=torch.channels_last)
 
+    def scaled_for(self, preprocess: Preprocessing) -> LabelledImages:
+        """The same bytes, scaled as the network of this preprocessing takes them."""
+        return replace(self, scale=ByteScale.of(preprocess))
+
     def with_generated(self, generate: Generator) -> LabelledImages:
         """These, and the items that `generate(pixels, labels)` makes of them, counted in `generated`.
 

@@ -61,6 +61,7 @@ class FineTuned:
         """(N, classes), on the CPU."""
         self.model.eval()
         device = next(self.model.parameters()).device
+        images = images.scaled_for(self.model.preprocess)
         parts = [images.floats(part.to(device)) for part in images.pixels.split(_AT_ONCE)]
         return torch.cat([self.model(part).float().cpu() for part in parts])
 
@@ -125,8 +126,9 @@ def _prepare(
         else LabelledImages.load(part, model.preprocess, progress)
         for part in (data, held_out)
     ]
-    assert loaded[0] is not None
-    return loaded[0], loaded[1], model
+    images, looked_at = (part and part.scaled_for(model.preprocess) for part in loaded)
+    assert images is not None
+    return images, looked_at, model
 
 
 class _Run:
