@@ -19,6 +19,7 @@ from fewshot.metrics import accuracy_interval, paired_test
 from fewshot.progress import progress_bar
 from fewshot.transfer.result import TransferResult, TransferStore
 from fewshot.transfer.sees import INDUCTIVE
+from fewshot.transfer.studies.committed_truth import CASE, measure_committed, told
 from fewshot.transfer.studies.small_targets import TARGETS, depth_tables, pixel_table, small_target
 from fewshot.transfer.studies.study import Study
 from fewshot.transfer.transferability import SCORES, Source, rank_sources
@@ -33,6 +34,9 @@ LAST_SCORE = "transrate-scaled"  # in the order of their names
 
 def run(store: TransferStore, progress: bool) -> None:
     """Depths of a pretrained and a random network, two image sizes, and pixels, on five targets."""
+    if not store.has(NAME, CASE, LAST_SCORE):
+        for result in measure_committed(NAME):
+            store.save(result)
     left = [target for target in TARGETS if not store.has(NAME, target, LAST_SCORE)]
     if not left:
         return
@@ -126,6 +130,8 @@ def _ranked(tables: dict[str, EmbeddingTable], heads: dict[str, tuple[Tensor, Te
 
 def section(results: Sequence[TransferResult]) -> str:
     """Kendall's weighted tau and Spearman's rho of each score with the truth by target, and which score leads."""
+    committed = [result for result in results if result.case == CASE]
+    results = [result for result in results if result.case != CASE]
     if not results:
         return "Nothing was measured yet."
     targets = sorted({result.case for result in results})
@@ -137,10 +143,10 @@ def section(results: Sequence[TransferResult]) -> str:
         row = [cells.get((target, score)) for target in targets]
         pooled[score] = [value for result in row if result for value in result.draws]
         rho = [value for result in row if result for value in result.more["spearman"]]
-        told = [f"{result.interval.mean:+.2f} ± {result.interval.half_width:.2f}" if result else "" for result in row]
+        cell = [f"{result.interval.mean:+.2f} ± {result.interval.half_width:.2f}" if result else "" for result in row]
         mean, rank = (sum(values) / len(values) for values in (pooled[score], rho))
         sees = SCORES[score].looks_at if score in SCORES else "features"
-        rows.append((mean, f"| {score} | {sees}, labels | {' | '.join(told)} | {mean:+.2f} | {rank:+.2f} |"))
+        rows.append((mean, f"| {score} | {sees}, labels | {' | '.join(cell)} | {mean:+.2f} | {rank:+.2f} |"))
     rows.sort(key=lambda row: -row[0])
     head = f"| score | looks at | {' | '.join(targets)} | mean tau | mean rho |"
     lines = [head, "|---" * (len(targets) + 4) + "|", *(row for _, row in rows)]
@@ -149,7 +155,7 @@ def section(results: Sequence[TransferResult]) -> str:
         f"Weighted tau ± ci95 over {DRAWS} draws with the accuracy of a linear probe on other images, over {sources} "
         f"sources: depths of a pretrained and a random network at two image sizes, and pixels.\n\n"
         + "\n".join(lines)
-        + f"\n\n{_answer(pooled)}"
+        + f"\n\n{_answer(pooled)}{told(committed)}"
     )
 
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from fewshot.errors import UnreadableFile
+from fewshot.files import write_json
 from fewshot.transfer import INDUCTIVE, TransferResult
 from fewshot.transfer.studies import load_study
+from fewshot.transfer.studies.committed_truth import CASE, committed_accuracy, measure_committed
 
 section = load_study("transferability").section
 
@@ -31,3 +38,24 @@ def test_the_leading_score() -> None:
 def test_nothing_and_little_measured() -> None:
     assert section([]) == "Nothing was measured yet."
     assert "one draw tells no more" in section([_result("gbc", "a", [0.5])])
+
+
+def test_the_committed_results_are_told_apart() -> None:
+    results = [_result("gbc", "a", [0.5, 0.6]), _result("gbc", CASE, [1.0, 1.0]), _result("nce", CASE, [1.0, 0.3])]
+    told = section(results)
+    assert "gbc gives the right order each time; nce has a mean tau of +0.65." in told
+    assert CASE not in told.split("**Answer.**")[0]
+
+
+def test_committed_accuracy(tmp_path: Path) -> None:
+    for name, accuracy in (("a", 0.5), ("b", 0.25)):
+        write_json(
+            tmp_path / name / "print" / "protocol" / "logistic.json",
+            {"backbone": {"name": name}, "evaluation": {"accuracy": accuracy}},
+        )
+    assert committed_accuracy("protocol", tmp_path) == {"a": 0.5, "b": 0.25}
+    assert committed_accuracy("another", tmp_path) == {}
+    assert measure_committed("transferability", tmp_path / "nowhere") == []
+    write_json(tmp_path / "c" / "print" / "protocol" / "logistic.json", {})
+    with pytest.raises(UnreadableFile, match="no result of the benchmark"):
+        committed_accuracy("protocol", tmp_path)
