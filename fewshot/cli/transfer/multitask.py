@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--labels", default="class", show_default=True, help="Label sets with commas between: class, or a group of DATA."
 )
-@click.option("--split", default="all", show_default=True, help="The split of a data set.")
+@click.option("--split", default="all", show_default=True, help="The split of a data set; also DATA@SPLIT.")
 @click.option("--backbone", default="timm:tf_efficientnet_lite0", show_default=True, help="The network.")
 @click.option("--train-backbone", is_flag=True, help="Train the network itself, not a small trunk on its features.")
 @click.option("--random", is_flag=True, help="Begin with random weights of the network.")
@@ -39,8 +39,10 @@ def multitask(data: str, labels: str, methods: tuple[str, ...], quiet: bool, as_
     """Learn several label sets of DATA at once, and tell whether that is better than each alone.
 
     Every draw parts the images anew: some of each class to train on, others to test on. Alone, a network of the same
-    size is trained on each label set; together, one is trained on all. Missing from the comparison is nothing but the
-    sharing: trunk, draws, and steps of a network are the same.
+    size is trained on each label set; together, one is trained on all. Draws, trunk and the steps of a network are the
+    same; where "steps are shared", the networks of the label sets together take as many as one that learns all.
+
+    The affinity of one label set to another is positive where steps for the first make the loss of the second fall.
 
     \b
     Example:

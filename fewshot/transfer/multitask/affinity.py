@@ -22,8 +22,10 @@ def lookahead_affinity(network: MultitaskNetwork, inputs: Tensor, labels: Tensor
     shared = [name for name in weights if name.startswith("trunk.")]
     with torch.enable_grad():
         losses, present = _losses(network, weights, inputs, labels)
-        tasks = range(len(losses))
-        gradients = [torch.autograd.grad(losses[task], network.shared(), retain_graph=True) for task in tasks]
+        gradients = [
+            torch.autograd.grad(loss, network.shared(), retain_graph=True, allow_unused=True, materialize_grads=True)
+            for loss in losses
+        ]
     affinity = torch.full((len(losses), len(losses)), torch.nan, dtype=losses.dtype, device=losses.device)
     with torch.no_grad():
         for task in present.nonzero().flatten().tolist():

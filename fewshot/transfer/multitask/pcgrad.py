@@ -20,7 +20,10 @@ class PCGrad(Balancing):
         """The sum of the projected gradients on the trunk; on the heads each its own."""
         shared, heads = network.shared(), list(network.heads.parameters())
         seen = [losses[task] for task in present.nonzero().flatten().tolist()]
-        gradients = [torch.autograd.grad(loss, shared, retain_graph=True) for loss in seen]
+        gradients = [
+            torch.autograd.grad(loss, shared, retain_graph=True, allow_unused=True, materialize_grads=True)
+            for loss in seen
+        ]
         torch.autograd.backward(losses.sum(), inputs=heads)
         flat = torch.stack([torch.cat([part.flatten() for part in parts]) for parts in gradients])
         kept = project_conflicts(flat, balance.generator).sum(0)

@@ -115,6 +115,27 @@ def test_divergence_is_told(shapes) -> None:
         train_multitask(make_trunk, feature_inputs(features * 1e38), labels, torch.arange(60), training=SHORT)
 
 
+class _WithSpare(nn.Module):
+    """A trunk with weights that it never uses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spare, self.used = nn.Linear(3, 3), nn.Linear(8, 16)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.used(inputs).relu()
+
+
+@pytest.mark.parametrize("name", list_balancings())
+def test_weights_that_are_not_used_do_no_harm(name: str, shapes) -> None:
+    features, labels = shapes
+    short = replace(SHORT, steps=2, affinity_every=1)
+    balancing = create_balancing(name)
+    trained = train_multitask(_WithSpare, feature_inputs(features), labels, torch.arange(60), balancing, short)
+    assert trained.losses.isfinite().all()
+    assert trained.affinity.isfinite().all()
+
+
 def test_equal_seeds_begin_with_equal_trunks(shapes) -> None:
     features, labels = shapes
     still = replace(SHORT, steps=1, learning_rate=1e-12)
