@@ -1,7 +1,14 @@
 """Papers' numbers beside ours: one JSON file an experiment, read by `load_experiment`, run by `reproduce`."""
 
 from fewshot.benchmark.experiments.adaptation import Adaptation, Adapted, AdaptedOurs
-from fewshot.benchmark.experiments.catalogue import list_experiments, load_experiment, read_experiment, record
+from fewshot.benchmark.experiments.catalogue import (
+    AnyExperiment,
+    list_experiments,
+    load_experiment,
+    read_experiment,
+    record,
+)
+from fewshot.benchmark.experiments.domain_transfer import DomainPair, DomainTransfer
 from fewshot.benchmark.experiments.experiment import Data, Evaluation, Experiment, Paper, Part
 from fewshot.benchmark.experiments.measured import Measured, Ours
 from fewshot.benchmark.experiments.page import (
@@ -17,7 +24,10 @@ __all__ = [
     "Adaptation",
     "Adapted",
     "AdaptedOurs",
+    "AnyExperiment",
     "Data",
+    "DomainPair",
+    "DomainTransfer",
     "Evaluation",
     "Experiment",
     "Measured",

@@ -39,11 +39,15 @@ class Adapted:
 
 @dataclass(frozen=True)
 class AdaptedOurs:
-    """What came out: `results`, one for each evaluation, the hours all took, and what they were made with."""
+    """What came out: `results`, one for each evaluation, the hours all took, and what they were made with.
+
+    draws: whether intervals are over draws; otherwise they are over the items that were tested.
+    """
 
     results: tuple[Measured, ...]
     hours: float
     provenance: Mapping[str, Any]
+    draws: bool = True
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> AdaptedOurs:
@@ -52,7 +56,8 @@ class AdaptedOurs:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return {**vars(self), "results": [vars(result) for result in self.results]}
+        told = {**vars(self), "results": [vars(result) for result in self.results]}
+        return {name: value for name, value in told.items() if name != "draws" or not value}
 
 
 @dataclass(frozen=True)

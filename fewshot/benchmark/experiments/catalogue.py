@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.benchmark.experiments.adaptation import Adaptation, Adapted, AdaptedOurs
+from fewshot.benchmark.experiments.domain_transfer import DomainPair, DomainTransfer
 from fewshot.benchmark.experiments.experiment import Data, Evaluation, Experiment, Paper, Part
 from fewshot.benchmark.experiments.measured import Ours
 from fewshot.benchmark.protocol import Protocol
@@ -18,6 +19,7 @@ from fewshot.files import read_json, whole_file
 from fewshot.learners.meta.training.meta_training import MetaTraining
 
 FOLDER = Path(__file__).parent
+AnyExperiment = Experiment | Adaptation | DomainTransfer
 _NUMBERS = re.compile(r"\[[\s\d.,e-]*(null[\s\d.,e-]*)*\]")
 
 
@@ -27,14 +29,14 @@ def list_experiments(pattern: str = "*") -> list[str]:
     return [name for name in ids if fnmatch(name, pattern)]
 
 
-def load_experiment(name: str) -> Experiment | Adaptation:
+def load_experiment(name: str) -> AnyExperiment:
     """The experiment of that id; raises `UnknownName` with the nearest ones, and what `read_experiment` raises."""
     if name not in list_experiments():
         raise UnknownName("experiment", name, list_experiments())
     return read_experiment(_file(name), name)
 
 
-def read_experiment(path: Path, name: str) -> Experiment | Adaptation:
+def read_experiment(path: Path, name: str) -> AnyExperiment:
     """The experiment in a file; raises `UnreadableFile` that says what is wrong with which file."""
     try:
         return _experiment(name, read_json(path))
@@ -62,8 +64,23 @@ def _file(name: str) -> Path:
     return FOLDER / f"{name}.json"
 
 
-def _experiment(name: str, content: dict[str, Any]) -> Experiment | Adaptation:
+def _experiment(name: str, content: dict[str, Any]) -> AnyExperiment:
+    if "table" in content:
+        return _domain_transfer(name, content)
     return _adaptation(name, content) if isinstance(content["data"], list) else _trained(name, content)
+
+
+def _domain_transfer(name: str, content: dict[str, Any]) -> DomainTransfer:
+    ours = content.get("ours")
+    return DomainTransfer(
+        name,
+        **content
+        | {
+            "paper": Paper(**content["paper"]),
+            "evaluations": tuple(DomainPair(**pair) for pair in content["evaluations"]),
+            "ours": AdaptedOurs.from_json(ours) if ours else None,
+        },
+    )
 
 
 def _adaptation(name: str, content: dict[str, Any]) -> Adaptation:

@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fewshot.benchmark.experiments.adaptation import Adaptation, Adapted, AdaptedOurs
-from fewshot.benchmark.experiments.experiment import Evaluation, Experiment
+from fewshot.benchmark.experiments.adaptation import Adaptation, AdaptedOurs
+from fewshot.benchmark.experiments.catalogue import AnyExperiment
+from fewshot.benchmark.experiments.domain_transfer import DomainTransfer
+from fewshot.benchmark.experiments.experiment import Experiment
 from fewshot.benchmark.experiments.measured import Measured, Ours
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def experiment_rows(experiments: Iterable[Experiment | Adaptation]) -> list[dict[str, Any]]:
+def experiment_rows(experiments: Iterable[AnyExperiment]) -> list[dict[str, Any]]:
     """One row an evaluation; what is not known is None, accuracies are per cent with 95 % intervals."""
     return [_row(each, number) for each in experiments for number in range(len(each.evaluations))]
 
 
-def told_rows(experiments: Iterable[Experiment | Adaptation]) -> list[dict[str, Any]]:
+def told_rows(experiments: Iterable[AnyExperiment]) -> list[dict[str, Any]]:
     """`experiment_rows` for readers: what has not been run says so."""
     return [{**row, "ours": row["ours"] or "not run"} for row in experiment_rows(experiments)]
 
 
-def experiment_facts(experiment: Experiment | Adaptation) -> dict[str, str]:
+def experiment_facts(experiment: AnyExperiment) -> dict[str, str]:
     """The paper, how its experiment is done here, what differs from the paper, and what was found; texts by name."""
     how, *notes = _how(experiment)
     arxiv = f", arXiv:{experiment.paper.arxiv}" if experiment.paper.arxiv else ""
@@ -36,7 +38,7 @@ def experiment_facts(experiment: Experiment | Adaptation) -> dict[str, str]:
     return {name: text for name, text in facts.items() if text}
 
 
-def experiments_markdown(experiments: Sequence[Experiment | Adaptation]) -> str:
+def experiments_markdown(experiments: Sequence[AnyExperiment]) -> str:
     """A table of all evaluations, then for each experiment how it was made and what was found."""
     heads = ["experiment", "task", "published", "goal", "ours", "reached"]
     lines = [f"| {' | '.join(heads)} |", "|---|---|---:|---:|---:|---|"]
@@ -51,7 +53,7 @@ def experiments_markdown(experiments: Sequence[Experiment | Adaptation]) -> str:
     return "\n".join([*lines, "", *("\n".join(_section(each, told)) for each in experiments)])
 
 
-def curves_figure(experiments: Sequence[Experiment | Adaptation], columns: int = 3) -> Figure | None:
+def curves_figure(experiments: Sequence[AnyExperiment], columns: int = 3) -> Figure | None:
     """Accuracy over training steps, a panel for each experiment that has been recorded; None where none has."""
     from matplotlib.figure import Figure
 
@@ -75,14 +77,9 @@ def curves_figure(experiments: Sequence[Experiment | Adaptation], columns: int =
     return figure
 
 
-def _row(experiment: Experiment | Adaptation, number: int) -> dict[str, Any]:
-    evaluation: Evaluation | Adapted
-    if isinstance(experiment, Adaptation):
-        evaluation = experiment.evaluations[number]
-        task = experiment.task(evaluation)
-    else:
-        evaluation = experiment.evaluations[number]
-        task = evaluation.task
+def _row(experiment: AnyExperiment, number: int) -> dict[str, Any]:
+    evaluation: Any = experiment.evaluations[number]
+    task = evaluation.task if isinstance(experiment, Experiment) else experiment.task(evaluation)
     measured = experiment.ours.results[number] if experiment.ours else None
     return {
         "experiment": experiment.id,
@@ -90,18 +87,18 @@ def _row(experiment: Experiment | Adaptation, number: int) -> dict[str, Any]:
         "published": _with_interval(evaluation.published, evaluation.published_ci95, ""),
         "goal": None if evaluation.goal is None else f"{evaluation.goal:g}",
         "ours": _with_interval(measured.percent, measured.ci95, ".2f") if measured else None,
-        "reached": _reached(evaluation, measured),
+        "reached": _reached(evaluation.goal, measured),
         "hours": experiment.ours.hours if experiment.ours else None,
     }
 
 
-def _reached(evaluation: Evaluation | Adapted, measured: Measured | None) -> str | None:
-    if measured is None or evaluation.goal is None:
+def _reached(goal: float | None, measured: Measured | None) -> str | None:
+    if measured is None or goal is None:
         return None
-    return "yes" if measured.percent >= evaluation.goal else "no"
+    return "yes" if measured.percent >= goal else "no"
 
 
-def _section(experiment: Experiment | Adaptation, told: dict[tuple[str, ...], str]) -> list[str]:
+def _section(experiment: AnyExperiment, told: dict[tuple[str, ...], str]) -> list[str]:
     """Heading, paper, how it was made, and what was found; told: the experiment that tells each list of data sets."""
     paper = experiment.paper
     arxiv = f" ([arXiv:{paper.arxiv}](https://arxiv.org/abs/{paper.arxiv}))" if paper.arxiv else ""
@@ -111,7 +108,7 @@ def _section(experiment: Experiment | Adaptation, told: dict[tuple[str, ...], st
     return [*lines, *(line for text in made + found for line in ("", text)), ""]
 
 
-def _how(experiment: Experiment | Adaptation, told: dict[tuple[str, ...], str] | None = None) -> list[str]:
+def _how(experiment: AnyExperiment, told: dict[tuple[str, ...], str] | None = None) -> list[str]:
     """Learner, backbone and data, and the notes on them; data sets that another experiment tells are not told again."""
     if isinstance(experiment, Adaptation):
         teller = (told if told is not None else {}).setdefault(experiment.sets, experiment.id)
@@ -119,6 +116,9 @@ def _how(experiment: Experiment | Adaptation, told: dict[tuple[str, ...], str] |
         first = experiment.data[0]
         how = f"{first.episodes} draws, tuning {first.tuning}; {sets}"
         return [f"{_learner(experiment)} on `{experiment.backbone}`; {how}.", *filter(None, [experiment.note])]
+    if isinstance(experiment, DomainTransfer):
+        how = f"{_learner(experiment)} on the features `{experiment.table}`, all items of both domains."
+        return [how, *filter(None, [experiment.note])]
     data = experiment.data
     start = "pretrained" if experiment.pretrained else "from random weights"
     validation = f"validated on {data.validation}" if data.validation else "no validation, the last model is tested"
@@ -127,7 +127,7 @@ def _how(experiment: Experiment | Adaptation, told: dict[tuple[str, ...], str] |
     return lines + [text for text in (data.note, experiment.note) if text]
 
 
-def _learner(experiment: Experiment | Adaptation) -> str:
+def _learner(experiment: AnyExperiment) -> str:
     settings = ", ".join(f"{name}={value}" for name, value in experiment.settings.items())
     return f"`{experiment.method}`" + (f" with {settings}" if settings else "")
 
@@ -137,9 +137,10 @@ def _made(ours: Ours | AdaptedOurs) -> str:
     tasks = ", ".join(dict.fromkeys(f"{result.tasks:,} tasks (seed {result.seed})" for result in ours.results))
     if isinstance(ours, AdaptedOurs):
         draws = ours.results[0]
+        over = f"{draws.tasks} draws (seed {draws.seed})" if ours.draws else "intervals over the target's items"
         return (
-            f"Ours: {draws.tasks} draws (seed {draws.seed}) in {ours.hours:.2f} hours on "
-            f"{ours.provenance['hardware']}; {packages}; {ours.provenance['date']}."
+            f"Ours: {over} in {ours.hours:.2f} hours on {ours.provenance['hardware']}; {packages}; "
+            f"{ours.provenance['date']}."
         )
     return (
         f"Ours: {ours.hours:.2f} hours of training on {ours.provenance['hardware']}, {ours.steps:,} steps with seed "

@@ -11,7 +11,8 @@ import torch
 
 from fewshot.backbones import create_backbone
 from fewshot.benchmark.experiments.adaptation import Adaptation, AdaptedOurs, mean_over_sets
-from fewshot.benchmark.experiments.catalogue import experiment_json, load_experiment
+from fewshot.benchmark.experiments.catalogue import AnyExperiment, experiment_json, load_experiment
+from fewshot.benchmark.experiments.domain_transfer import DomainTransfer
 from fewshot.benchmark.experiments.experiment import Evaluation, Experiment
 from fewshot.benchmark.experiments.measured import Measured, Ours, thinned
 from fewshot.benchmark.runner import run
@@ -51,6 +52,8 @@ def reproduce(
     ours: Ours | AdaptedOurs
     if isinstance(experiment, Adaptation):
         ours = adapt(experiment, out, device, progress)
+    elif isinstance(experiment, DomainTransfer):
+        ours = transfer(experiment)
     else:
         ours = _train(experiment, out, device, progress)
     with whole_file(out / "result.json") as beside:
@@ -77,6 +80,13 @@ def adapt(experiment: Adaptation, out: Path, device: str | torch.device, progres
         results.append(Measured(round(100 * found.mean, 3), round(100 * found.half_width, 3), found.count, seed))
     hours = round((perf_counter() - start) / 3600, 4)
     return AdaptedOurs(tuple(results), hours, provenance(backbone.device))
+
+
+def transfer(experiment: DomainTransfer) -> AdaptedOurs:
+    """Adapt from every source to its target; raises `MissingData` without the features, `InvalidInput` for bad ones."""
+    start, table = perf_counter(), experiment.load()
+    results = tuple(experiment.measure(table, pair) for pair in experiment.evaluations)
+    return AdaptedOurs(results, round((perf_counter() - start) / 3600, 4), provenance(), draws=False)
 
 
 def _train(experiment: Experiment, out: Path, device: str | torch.device, progress: bool) -> Ours:
@@ -106,16 +116,18 @@ def _train(experiment: Experiment, out: Path, device: str | torch.device, progre
     )
 
 
-def shortened(
-    experiment: Experiment | Adaptation, steps: int | None = None, tasks: int | None = None
-) -> Experiment | Adaptation:
+def shortened(experiment: AnyExperiment, steps: int | None = None, tasks: int | None = None) -> AnyExperiment:
     """The experiment with at most so many steps of training, and so many tasks a validation and evaluation.
 
     Raises `InvalidInput` where steps are limited and nothing is trained.
     """
+    if steps is not None and not isinstance(experiment, Experiment):
+        raise InvalidInput(f"{experiment.id} trains no network; leave out the number of steps")
+    if isinstance(experiment, DomainTransfer):
+        if tasks is not None:
+            raise InvalidInput(f"{experiment.id} is tested on all items of its domains; leave out the number of tasks")
+        return replace(experiment, ours=None)
     if isinstance(experiment, Adaptation):
-        if steps is not None:
-            raise InvalidInput(f"{experiment.id} trains no network; leave out the number of steps")
         drawn = [replace(part, episodes=min(tasks or part.episodes, part.episodes)) for part in experiment.data]
         return replace(experiment, data=tuple(drawn), ours=None)
     training, evaluations = experiment.training, experiment.evaluations

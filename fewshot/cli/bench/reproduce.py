@@ -11,7 +11,7 @@ from fewshot.cli.output import json_option, print_facts, print_json, print_rows,
 from fewshot.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from fewshot.benchmark.experiments import Adaptation, Experiment
+    from fewshot.benchmark.experiments import AnyExperiment
 
 
 @click.command()
@@ -43,7 +43,8 @@ def reproduce(
 
     A stopped run goes on when the same command is given again. The experiments are files of the package,
     fewshot/benchmark/experiments; with --list, EXPERIMENT is a pattern, and where one matches, its paper and how it is
-    done here are told too. An experiment on frozen features trains no network: it is run on each of its data sets.
+    done here are told too. An experiment on frozen features trains no network: it is run on each of its data sets, and
+    one of domain adaptation from each source to its target.
 
     \b
     Example:
@@ -75,7 +76,7 @@ def reproduce(
         click.echo(f"recorded in {experiments.record(experiment, ours)}", err=True)
 
 
-def _show(found: list[Experiment | Adaptation], as_json: bool) -> None:
+def _show(found: list[AnyExperiment], as_json: bool) -> None:
     from fewshot.benchmark.experiments import experiment_facts, experiment_rows, told_rows
 
     if as_json:
