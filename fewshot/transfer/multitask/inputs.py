@@ -38,7 +38,7 @@ def open_trunk(
 ) -> tuple[MakeTrunk, Inputs]:
     """How to make a trunk, and its inputs: the backbone itself on images if `whole`, else a small one on its features.
 
-    A whole backbone without pretrained weights is drawn anew each time that a trunk is made.
+    A whole backbone that is neither pretrained nor from a file is drawn anew each time that a trunk is made.
     """
     if not whole:
         features = create_backbone(backbone, device="cpu", pretrained=pretrained, seed=seed)
@@ -47,6 +47,6 @@ def open_trunk(
     name, path = split_name(backbone)
     network = network_with_weights(name, path, pretrained, seed)
     inputs = image_inputs(dataset, network.preprocess, progress)
-    if pretrained:
+    if pretrained or path is not None:
         return lambda: deepcopy(network.module), inputs
     return lambda: network_with_weights(name, None, False, int(torch.randint(2**31, ()))).module, inputs

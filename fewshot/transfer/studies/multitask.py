@@ -67,20 +67,25 @@ def section(results: Sequence[TransferResult]) -> str:
 def _answer(results: Sequence[TransferResult]) -> Iterator[str]:
     from fewshot.transfer.multitask import ALONE, ALONE_SHARING, verdicts
 
-    for against, words in (
-        (ALONE, "a network for each label set, as long in training each"),
-        (ALONE_SHARING, "networks that share the steps"),
+    for against, subject, words in (
+        (ALONE, "learning together", "a network for each label set, as long in training each"),
+        (ALONE_SHARING, "learning together", "networks that share the steps"),
+        ("equal", "another balancing", "equal weights"),
     ):
         tests = [verdict for verdict in verdicts(results, against) if not verdict.together.method.startswith(ALONE)]
-        better, worse = (
-            [v for v in tests if v.test.significant and sign * v.test.difference.mean > 0] for sign in (1, -1)
+        if not tests:
+            continue
+        clear = [verdict.test.difference.mean for verdict in tests if verdict.test.significant]
+        better, worse = sum(change > 0 for change in clear), sum(change < 0 for change in clear)
+        by_case: dict[str, list[float]] = {}
+        for verdict in tests:
+            by_case.setdefault(verdict.case, []).append(100 * verdict.test.difference.mean)
+        yield (
+            f"Against {words}, {subject} is better in {better} of {len(tests)} comparisons, worse in {worse}, and the "
+            "same within the error in the rest; points on average: "
+            + ", ".join(f"{case} {mean(changes):+.1f}" for case, changes in by_case.items())
+            + "."
         )
-        if tests:
-            yield (
-                f"Against {words}, learning together is better in {len(better)} of {len(tests)} comparisons, worse in "
-                f"{len(worse)}, the same within the error in the rest; "
-                f"{100 * mean(v.test.difference.mean for v in tests):+.1f} points on average."
-            )
     signs = list(_affinities(results))
     if signs:
         right = [case for case, affinity, gain in signs if (affinity > 0) == (gain > 0)]

@@ -68,6 +68,17 @@ def test_label_sets_of_a_data_set() -> None:
         LabelSets.of(glyphs, [])
 
 
+@pytest.mark.parametrize(
+    ("dataset", "names", "sizes"),
+    [("grocery-store", ("class", "coarse"), (81, 43)), ("omniglot", ("class", "alphabet"), (1623, 50))],
+)
+def test_label_sets_of_the_real_ones(shared_data, dataset: str, names: tuple[str, str], sizes: tuple[int, int]) -> None:
+    labels = LabelSets.of(fewshot.load_dataset(dataset), names)
+    assert labels.sizes == sizes
+    fine, coarse = labels.codes.unique(dim=0).unbind(1)
+    assert len(fine) == len(fine.unique()) == sizes[0]  # each fine class lies in one coarse class
+
+
 def test_label_sets_refuse_what_they_cannot_be(shapes) -> None:
     _, labels = shapes
     with pytest.raises(InvalidInput, match="two or more"):
