@@ -29,7 +29,7 @@ SEEDS = 3  # of first weights and pretraining
 EPISODES = 200  # with each seed
 SHOTS = {"1-shot": (1, "prototypical"), "5-shot": (5, "prototypical"), "5-shot, linear probe": (5, "logistic")}
 FINETUNED = (RANDOM, "denoising", "masked")
-LABELS, SPLITS = 10, 6  # images of a class that are fine-tuned on, and how often they are drawn
+LABELS, TESTS, SPLITS = 10, 25, 6  # images of a class to fine-tune on, to test on, and how often they are drawn
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,9 @@ def _fine_tuned(source: _Source, method: str, progress: bool) -> TransferResult:
 
     started, draws = perf_counter(), []
     images = load_dataset(source.dataset, split=source.tested)
-    labels, training = LabelSets.of(images, ["class"]), MultitaskTraining(steps=80, batch=64, learning_rate=2e-3)
+    labels, training = LabelSets.of(images, ["class"]), MultitaskTraining(steps=40, batch=64, learning_rate=2e-3)
     for split in range(SPLITS):
-        train, test = draw_split(labels.codes[:, 0], LABELS, 50, seed=split)
+        train, test = draw_split(labels.codes[:, 0], LABELS, TESTS, seed=split)
         path = _encoder(source, method, split % SEEDS, progress)
         make_trunk, inputs = open_trunk(f"file:{source.backbone}@{path}", images, whole=True, progress=progress)
         trained = train_multitask(make_trunk, inputs, labels, train, training=training)
