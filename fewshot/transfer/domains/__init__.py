@@ -9,9 +9,20 @@ from fewshot.transfer.domains.adaptation import (
     create_adaptation,
     describe_adaptation,
     list_adaptations,
+    parse_adaptation,
     register_adaptation,
 )
+from fewshot.transfer.domains.diagnosis import ShiftReport, diagnose_shift
 
-__all__ = ["Adaptation", "create_adaptation", "describe_adaptation", "list_adaptations", "register_adaptation"]
+__all__ = [
+    "Adaptation",
+    "ShiftReport",
+    "create_adaptation",
+    "describe_adaptation",
+    "diagnose_shift",
+    "list_adaptations",
+    "parse_adaptation",
+    "register_adaptation",
+]
 
 del _alignment, _deep, _label_shift, _weighting

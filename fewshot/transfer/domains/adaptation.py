@@ -8,6 +8,8 @@ from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor
 
+from fewshot.errors import InvalidInput
+from fewshot.learners.registry import parse_value
 from fewshot.registry import MethodRegistry, default_settings
 from fewshot.transfer.domains.checks import check_labels, check_vectors
 from fewshot.transfer.domains.classifiers import predict
@@ -73,6 +75,16 @@ def register_adaptation(name: str, paper: str) -> Callable[[AnyAdaptation], AnyA
 def create_adaptation(name: str, **settings: Any) -> Adaptation:
     """The method called `name`; raises `UnknownName` with the nearest, and `InvalidInput` for a setting it lacks."""
     return _ADAPTATIONS.create(name, settings)
+
+
+def parse_adaptation(text: str) -> Adaptation:
+    """The method that `name` or `name:setting=value,...` describes; raises what `create_adaptation` raises."""
+    name, _, settings = text.partition(":")
+    pairs = [part.partition("=") for part in settings.split(",") if part]
+    for key, equals, value in pairs:
+        if not (key and equals and value):
+            raise InvalidInput(f"settings of a method are written name:setting=value,setting=value; found {text!r}")
+    return create_adaptation(name, **{key: parse_value(value) for key, _, value in pairs})
 
 
 def list_adaptations(pattern: str = "*") -> list[str]:
