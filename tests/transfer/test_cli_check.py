@@ -46,6 +46,13 @@ def test_rank(offline_weights: None) -> None:
     assert "the scores" in _run("rank", *how, "--score", "logme", "--score", "gbc").output
 
 
+def test_rank_of_sources(offline_weights: None) -> None:
+    how = ("digits", "--source", "digits", "--source", "mnist-usps", *SMALL)
+    told = _json("rank", *how)
+    assert told["order"][0] == "digits"  # a head for these very images
+    assert list(told["sources"][0]["scores"]) == ["leep", "nce"]
+
+
 def test_curve(offline_weights: None, tmp_path: Path) -> None:
     how = ("digits", "--shots", "1,2,4", "--queries", "6", "--draws", "4", *SMALL)
     told = _json("curve", *how, "--goal", "0.5", "--goal", "0.9999")
@@ -60,6 +67,7 @@ def test_curve(offline_weights: None, tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (("rank", "digits", "--backbone", LITE0), "two backbones"),
+        (("rank", "digits", "--source", "glyphs"), "two sources"),
         (("rank", "digits", "--score", "logm"), "logme"),
         (("curve", "digits", "--shots", "1,two"), "whole numbers"),
         (("curve", "digits", "--shots", "1,2"), "three numbers"),

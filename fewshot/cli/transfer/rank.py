@@ -21,12 +21,15 @@ SHARE = 1 / 2  # of the correlations of the scores with each other, below which 
 @click.argument("data")
 @click.option("--backbone", "names", multiple=True,
               help="NAME, NAME#LAYERS or random:NAME; repeatable, two or more.")  # fmt: skip
+@click.option("--source", "datasets", multiple=True,
+              help="Rank labelled data sets by heads over one backbone instead; repeatable, two or more.")  # fmt: skip
 @click.option("--score", "scores", multiple=True, help="A score by name; repeatable, by default all.")
 @image_options
 @json_option
 def rank(
     data: str,
     names: tuple[str, ...],
+    datasets: tuple[str, ...],
     scores: tuple[str, ...],
     split: str,
     per_class: int | None,
@@ -41,39 +44,53 @@ def rank(
 
     DATA is a folder or zip with one subfolder a class, or a data set by name. LEEP and NCE need the classifier that a
     backbone was pretrained with and leave out those that have none. Without --backbone, EfficientNet-Lite0 is ranked by
-    depth, against random weights and raw pixels.
+    depth, against random weights and raw pixels. With --source, data sets to transfer from are ranked.
 
     \b
     Example:
       fewshot transfer rank my/photos
       fewshot transfer rank digits --backbone timm:resnet18 --backbone timm:tf_efficientnet_lite0#2 --per-class 20
+      fewshot transfer rank my/photos --source caltech101 --source grocery-store --per-class 20
     """
     from fewshot.transfer.transferability import SCORES, Source, rank_sources
 
-    names = names or (f"{LITE0}#1", f"{LITE0}#3", LITE0, f"random:{LITE0}", "fewshot:raw-pixels")
-    if len(set(names)) < 2:
-        raise InvalidInput("a ranking needs two backbones or more; repeat --backbone")
+    default = (f"{LITE0}#1", f"{LITE0}#3", LITE0, f"random:{LITE0}", "fewshot:raw-pixels")
+    names = tuple(dict.fromkeys(names)) or ((LITE0,) if datasets else default)
+    ranked = tuple(dict.fromkeys(datasets)) or names
+    if len(ranked) < 2 or (datasets and len(names) > 1):
+        raise InvalidInput(
+            "a ranking needs two backbones or more, or two sources or more over one backbone; repeat --backbone or "
+            "--source"
+        )
     with told_warnings():
         for score in scores:
             SCORES[score]  # a wrong name is told before anything is embedded
         dataset = chosen_images(data, split, per_class, classes, seed, skip_broken)
         sources = []
-        for name in dict.fromkeys(names):
+        for name in names:
             backbone = named_backbone(name, side, device)
-            sources.append(Source.of(name, backbone, features_of(backbone, dataset)))
-        ranking = rank_sources(sources, dataset.labels, scores or None)
+            table = features_of(backbone, dataset)
+            sources += [
+                Source.trained_on(
+                    features_of(backbone, chosen_images(other, "all", per_class, None, seed, skip_broken)), table, other
+                )
+                for other in datasets
+            ] or [Source.of(name, backbone, table)]
+        ranking = rank_sources(sources, dataset.labels, scores or (("leep", "nce") if datasets else None))
     if as_json:
         print_json({"data": dataset.name, "images": len(dataset), "classes": len(dataset.class_names),
                     **ranking.to_json()})  # fmt: skip
         return
-    _tell(ranking)
+    _tell(ranking, "source" if datasets else "backbone")
+    if not datasets:
+        click.echo(f"next: fewshot transfer check {data} --backbone {ranking.order[0]}")
 
 
-def _tell(ranking: Ranking) -> None:
+def _tell(ranking: Ranking, what: str) -> None:
     rows = []
     for name in ranking.order:
         place = ranking.sources.index(name)
-        row = {"backbone": name, "mean rank": f"{ranking.mean_ranks[place]:.1f}"}
+        row = {what: name, "mean rank": f"{ranking.mean_ranks[place]:.1f}"}
         for score, values in ranking.values.items():
             row[score] = "" if math.isnan(values[place]) else f"{values[place]:.3g} ({ranking.ranks(score)[place]:g})"
         rows.append(row)
@@ -85,4 +102,3 @@ def _tell(ranking: Ranking) -> None:
         click.echo(
             f"the scores {told}: Spearman's rho of two of them is {mean:.2f} in the mean, {min(known):.2f} at worst"
         )
-    click.echo(f"next: fewshot transfer check DATA --backbone {ranking.order[0]}")

@@ -15,6 +15,7 @@ from torch.nn.functional import avg_pool2d, normalize
 import fewshot
 from fewshot.metrics import PairedTest, paired_test
 from fewshot.progress import progress_bar
+from fewshot.transfer.domains.weighting import discriminator_weights
 from fewshot.transfer.negative import (
     LinearHead,
     agreeing_items,
@@ -71,7 +72,7 @@ def digits_case(domain: str, permuted: int) -> Case:
 def pooled_case(
     source: Tensor, source_labels: Tensor, features: Tensor, labels: Tensor, ways: int, data: Mapping[str, Any]
 ) -> Case:
-    """Source items are put beside the target's: all of them, those that agree, or weighted by TrAdaBoost."""
+    """Source items beside the target's: all, those that agree, or weighted, by TrAdaBoost or by likeness alone."""
     alone = partial(_alone, features, labels, ways)
     head = fit_head(source, source_labels, ways, PENALTY)
 
@@ -87,9 +88,14 @@ def pooled_case(
         heads = tradaboost(source, source_labels, features[learn], labels[learn], ways, penalty=PENALTY)
         return heads.predict(features[answer])
 
+    def weighted(learn: Tensor, answer: Tensor) -> Tensor:
+        weights = torch.cat([discriminator_weights(source, features[learn], folds=3), torch.ones(len(learn))])
+        items, known = torch.cat([source, features[learn]]), torch.cat([source_labels, labels[learn]])
+        return fit_head(items, known, ways, PENALTY, weights).predict(features[answer])
+
     trust = partial(pooled, torch.ones(len(source), dtype=torch.bool))
     found: dict[str, Candidate] = {ALONE: alone, TRUST: trust, "agreeing items": selected, "TrAdaBoost": boosted}
-    found |= {"pull, held out": _pull_held_out(features, labels, ways, head)}
+    found |= {"density ratio": weighted, "pull, held out": _pull_held_out(features, labels, ways, head)}
     return Case(labels, found, WITH_SOURCE, 15, data)
 
 
@@ -249,11 +255,27 @@ def _answer(
     if hurt:
         told += f" (it hurt in {'; '.join(hurt)}). Where it hurt, these beat trust beyond doubt: "
         told += ", ".join(f"{way} in {back} of {tried}" for way, (back, tried) in mended.items())
+    told += f". {_against_alone(cases)}"
     kept = [case for case in helped if BACK in cases[case]]
     if kept:
         lost = [_gain(cases[case][TRUST], cases[case][BACK]).difference.mean for case in kept]
-        told += f". Where it helped, falling back gave up {100 * sum(lost) / len(lost):.1f} points of it in the mean"
+        told += f"; where the source helped, falling back gave up {100 * sum(lost) / len(lost):.1f} points in the mean"
     return told + "."
+
+
+def _against_alone(cases: Mapping[str, Mapping[str, TransferResult]]) -> str:
+    """How often each way beats the target alone, and loses to it, beyond doubt."""
+    counts: dict[str, list[int]] = {}
+    for found in cases.values():
+        for way in found:
+            if way != ALONE:
+                gain, count = _gain(found[way], found[ALONE]), counts.setdefault(way, [0, 0, 0])
+                count[0] += gain.significant and gain.difference.mean > 0
+                count[1] += gain.significant and gain.difference.mean < 0
+                count[2] += 1
+    told = [f"{way} wins {counts[way][0]} and loses {counts[way][1]} of {counts[way][2]}"
+            for way in sorted(counts, key=_place)]  # fmt: skip
+    return f"Against the target alone, beyond doubt and over all cases: {'; '.join(told)}"
 
 
 def _gain(one: TransferResult, other: TransferResult) -> PairedTest:
@@ -266,7 +288,7 @@ def _told(gain: PairedTest) -> str:
 
 
 def _place(way: str) -> tuple[int, str]:
-    order = (ALONE, TRUST, "agreeing items", "TrAdaBoost", "pull, held out", "depth, held out", BACK)
+    order = (ALONE, TRUST, "agreeing items", "TrAdaBoost", "density ratio", "pull, held out", "depth, held out", BACK)
     return (order.index(way) if way in order else len(order)), way
 
 

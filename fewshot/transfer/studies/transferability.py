@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 import fewshot
 from fewshot.embeddings import EmbeddingTable
 from fewshot.episodes import Episodes
+from fewshot.learners import Head
 from fewshot.metrics import accuracy_interval, paired_test
 from fewshot.progress import progress_bar
 from fewshot.transfer.result import TransferResult, TransferStore
@@ -59,15 +59,13 @@ def _tables(dataset: fewshot.Dataset) -> dict[str, EmbeddingTable]:
     return {**depth_tables(dataset), **chosen, "pixels": pixel_table(dataset)}
 
 
-def _source_head(table: EmbeddingTable) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a logistic head for the classes of CIFAR-FS's training split, over features of length 1."""
+def _source_head(table: EmbeddingTable) -> Head:
+    """A logistic head for the classes of CIFAR-FS's training split."""
     learner = fewshot.create_learner("logistic", C=10.0)
-    head = learner.fit(table.features.float()[None], table.labels[None], len(table.class_names))
-    state = dict(head.named_buffers())
-    return state["weight"][0], state["bias"][0, 0]
+    return learner.fit(table.features.float()[None], table.labels[None], len(table.class_names))
 
 
-def _measure(target: str, heads: dict[str, tuple[Tensor, Tensor]]) -> list[TransferResult]:
+def _measure(target: str, heads: dict[str, Head]) -> list[TransferResult]:
     start = perf_counter()
     dataset = small_target(target, CLASSES, IMAGES)
     tables = _tables(dataset)
@@ -116,14 +114,13 @@ def _probe(table: EmbeddingTable, episodes: Episodes) -> Tensor:
     return fewshot.evaluate(probe, replace(table, features=scored), episodes, top_k=()).per_episode
 
 
-def _ranked(tables: dict[str, EmbeddingTable], heads: dict[str, tuple[Tensor, Tensor]], episode: Episodes) -> Any:
+def _ranked(tables: dict[str, EmbeddingTable], heads: dict[str, Head], episode: Episodes) -> Any:
     """Every source scored on the support of one draw; no score sees a query."""
     items = episode.support[0]
     sources = []
     for name, table in tables.items():
         features = table.features.float()[items]
-        weight, bias = heads[name]
-        said = (normalize(features, dim=1) @ weight.T + bias).double().softmax(1)
+        said = heads[name](features[None])[0].double().softmax(1)
         sources.append(Source(name, features, said))
     return rank_sources(sources, episode.support_labels[0])
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
-from fewshot.errors import InvalidInput
+from fewshot.errors import FingerprintMismatch, InvalidInput
+from fewshot.learners import create_learner
 from fewshot.transfer.transferability.agreement import spearman, weighted_tau
 from fewshot.transfer.transferability.score import SCORES
 
@@ -35,6 +37,23 @@ class Source:
         head = backbone.head
         probabilities = None if head is None else head(features.to(backbone.device)).double().softmax(1).cpu()
         return cls(name, features, probabilities)
+
+    @classmethod
+    def trained_on(cls, source: EmbeddingTable, target: EmbeddingTable, name: str = "") -> Source:
+        """A labelled source data set, by a head for its classes over the features that both tables share.
+
+        The head is ridge regression over features of length 1, whose outputs, ten times, are the logits: closed form,
+        however many classes there are. The features of the target are those of every such source, so only scores of
+        the head tell sources apart. Raises `FingerprintMismatch` for tables of different backbones.
+        """
+        if source.backbone != target.backbone:
+            raise FingerprintMismatch(
+                f"the head learns from {source.name} and answers {target.name}, with features of another backbone; "
+                "embed both with the same backbone, precision and layers"
+            )
+        known, features = (normalize(table.features.float(), dim=1) for table in (source, target))
+        head = create_learner("ridge", scale=10.0).fit(known[None], source.labels[None], len(source.class_names))
+        return cls(name or source.name, target.features.float(), head(features[None])[0].double().softmax(1))
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from fewshot.errors import InvalidInput
+import fewshot
+from fewshot.errors import FingerprintMismatch, InvalidInput
 from fewshot.transfer.transferability import Ranking, Source, rank_sources, spearman, weighted_tau
 
 
@@ -72,9 +74,22 @@ def test_bad_input() -> None:
         rank_sources(sources[1:], labels, ["leep"])
 
 
-def test_a_real_backbone_beats_its_random_twin(offline_weights: None) -> None:
-    import fewshot
+def test_a_source_data_set_speaks_through_its_head() -> None:
+    labels = torch.arange(60) % 3
+    features = 3 * torch.eye(6)[labels] + torch.randn(60, 6)
+    ids = tuple(map(str, range(60)))
+    target = fewshot.EmbeddingTable(features, labels, tuple("abc"), ids, backbone="net")
+    shuffled = replace(target, labels=labels[torch.randperm(60)])
+    sources = [Source.trained_on(table, target, name) for name, table in (("same", target), ("noise", shuffled))]
+    ranking = rank_sources(sources, labels, ["leep", "nce"])
+    assert ranking.order == ("same", "noise")
+    assert sources[0].probabilities is not None
+    assert sources[0].probabilities.sum(1).tolist() == pytest.approx([1] * 60)
+    with pytest.raises(FingerprintMismatch, match="another backbone"):
+        Source.trained_on(replace(target, backbone="other"), target)
 
+
+def test_a_real_backbone_beats_its_random_twin(offline_weights: None) -> None:
     dataset = fewshot.load_dataset("digits")
     dataset = dataset.select(torch.arange(0, len(dataset), 30))
     sources = []
