@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ NEXT = """next, in Python:
 )
 @click.option("--augment", default="none", show_default=True, help="none, light, geometric, strong, or flip+mixup.")
 @click.option("--regulariser", help="l2-sp, delta, bss, stoch-norm, co-tuning or lora; l2-sp:alpha=0.1 for a setting.")
+@click.option("--random", "untrained", is_flag=True, help="Random weights in place of pretrained ones.")
 @click.option("--shots", type=click.IntRange(1), help="Learn from so many images a class, score the others.")
 @click.option("--held-out", type=float, default=0.2, show_default=True, help="Share that is scored, without --shots.")
 @click.option(
@@ -53,6 +55,7 @@ def tune(
     schedule: str,
     augment: str,
     regulariser: str | None,
+    untrained: bool,
     shots: int | None,
     held_out: float,
     validation: float,
@@ -78,7 +81,10 @@ def tune(
     from fewshot.transfer.finetuning import FineTuning, fine_tune, parse_regulariser, parse_schedule
 
     chosen = parse_regulariser(regulariser) if regulariser else None
-    training = FineTuning(parse_schedule(schedule), augment, chosen, patience=patience, **settings)
+    stages = parse_schedule(schedule)
+    if untrained:
+        stages = replace(stages, pretrained=False)
+    training = FineTuning(stages, augment, chosen, patience=patience, **settings)
     with told_warnings():
         dataset = load_images(data, split)
         train, looked_at, test = _parts(dataset, shots, held_out, validation if patience else 0.0, training.seed)

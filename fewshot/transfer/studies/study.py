@@ -11,6 +11,10 @@ from fewshot.transfer.result import TransferResult, TransferStore
 
 # in the order of the report
 STUDIES: tuple[str, ...] = (
+    "layers",
+    "stages",
+    "regularisers",
+    "augmentation",
     "multitask",
     "self_taught",
     "shots",

@@ -1,0 +1,93 @@
+"""When does fine-tuning beat fixed features, and is it right to freeze early layers when the domains are close?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fewshot.transfer.result import TransferResult, TransferStore
+from fewshot.transfer.studies.few_images import (
+    BATCH,
+    CLOSE,
+    FAR,
+    SIDE,
+    Measurement,
+    epochs_of,
+    measure,
+    table,
+    tests_against,
+    verdict,
+)
+from fewshot.transfer.studies.study import Study
+
+if TYPE_CHECKING:
+    from fewshot.transfer.finetuning import FineTuning
+
+NAME = "stages"
+SHOTS = (1, 5, 20)
+HEAD, FROZEN, ALL, GRADUAL, FULL, SCRATCH = "head", "early layers frozen", "lp-ft", "gradual", "full", "scratch"
+METHODS = (HEAD, FROZEN, ALL, GRADUAL, FULL, SCRATCH)
+STEPS = 16  # of each stage that trains the trunk; one of the head alone, which costs nothing, takes four times as many
+
+
+def schedule_of(method: str, images: int) -> str:
+    """The stages of a method for so many images, with equally many steps for all."""
+    tuned, head = epochs_of(STEPS, images), f"head epochs={epochs_of(4 * STEPS, images)} rate=0.01"
+    third = max(1, round(tuned / 3))
+    return {
+        HEAD: head,
+        FROZEN: f"{head}; top=0.5 epochs={tuned} rate=0.001 warmup=0.1",
+        ALL: f"{head}; all epochs={tuned} rate=0.001 warmup=0.1",
+        GRADUAL: f"{head}; " + "; ".join(
+            f"{part} epochs={third} rate=0.001 decay=0.6 warmup=0.1" for part in ("top=0.34", "top=0.67", "all")
+        ),
+        FULL: f"all epochs={tuned} rate=0.001 warmup=0.1",
+        SCRATCH: f"all epochs={2 * tuned} rate=0.001 warmup=0.1",
+    }[method]  # fmt: skip
+
+
+def settings(method: str, images: int) -> FineTuning:
+    """Everything of a method, for so many images."""
+    from dataclasses import replace
+
+    from fewshot.transfer.finetuning import FineTuning, parse_schedule
+
+    schedule = replace(parse_schedule(schedule_of(method, images)), name=method, pretrained=method != SCRATCH)
+    return FineTuning(schedule, batch=BATCH, image_size=SIDE)
+
+
+def run(store: TransferStore, progress: bool) -> None:
+    """Each schedule at each number of shots, on photos and on digits."""
+    measurements = [
+        Measurement(data, shots, method, partial(settings, method))
+        for shots in SHOTS
+        for data in (CLOSE, FAR)
+        for method in METHODS
+    ]
+    measure(NAME, measurements, store, progress)
+
+
+def section(results: Sequence[TransferResult]) -> str:
+    """The table, and three answers."""
+    if not results:
+        return "Nothing is measured yet."
+    lines = table(results, METHODS)
+    lines.append(f"- Fine-tuning (lp-ft) against features alone (head): {verdict(tests_against(results, ALL, HEAD))}.")
+    lines.append(
+        "- Early layers frozen against all trained, both after the same head, on photos (close to ImageNet) and digits "
+        f"(far from it): {verdict(tests_against(results, FROZEN, ALL))}."
+    )
+    lines.append(f"- A probe before fine-tuning (lp-ft) against none: {verdict(tests_against(results, ALL, FULL))}.")
+    lines.append(f"- From pretrained weights against random ones: {verdict(tests_against(results, FULL, SCRATCH))}.")
+    return "\n".join(lines)
+
+
+STUDY = Study(
+    NAME,
+    "Fine-tuning in stages",
+    "From how many shots on does fine-tuning beat fixed features, and should early layers be frozen where domains are "
+    "close?",
+    run,
+    section,
+)
