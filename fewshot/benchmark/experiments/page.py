@@ -103,9 +103,22 @@ def _section(experiment: AnyExperiment, told: dict[tuple[str, ...], str]) -> lis
     paper = experiment.paper
     arxiv = f" ([arXiv:{paper.arxiv}](https://arxiv.org/abs/{paper.arxiv}))" if paper.arxiv else ""
     lines = [f"### {experiment.id}", "", f"{paper.citation}{arxiv}.", "", *_how(experiment, told)]
-    made = [_made(experiment.ours) if experiment.ours else f"Not run yet: `fewshot bench reproduce {experiment.id}`."]
+    made = [_mean_of_pairs(experiment)] if isinstance(experiment, DomainTransfer) and experiment.ours else []
+    made += [_made(experiment.ours) if experiment.ours else f"Not run yet: `fewshot bench reproduce {experiment.id}`."]
     found = [f"Finding: {experiment.finding}"] if experiment.finding else []
     return [*lines, *(line for text in made + found for line in ("", text)), ""]
+
+
+def _mean_of_pairs(experiment: DomainTransfer) -> str:
+    """Ours and the published mean over the pairs that both have."""
+    found = experiment.ours.results if experiment.ours else ()
+    both = [
+        (pair.published, measured.percent)
+        for pair, measured in zip(experiment.evaluations, found, strict=True)
+        if pair.published is not None
+    ]
+    published, ours = (sum(column) / len(both) for column in zip(*both, strict=True))
+    return f"Mean over {len(both)} pairs: published {published:.2f}, ours {ours:.2f}."
 
 
 def _how(experiment: AnyExperiment, told: dict[tuple[str, ...], str] | None = None) -> list[str]:
