@@ -170,7 +170,8 @@ class _Run:
                 self.optimiser_state: dict[int, dict[str, Tensor]] = {}
                 standing.ended = standing.stage == len(stages)
         self._save(None)
-        self.model.load_state_dict(self.best)
+        if self.held_out is not None:
+            self.model.load_state_dict(self.best)
         self.model.eval().requires_grad_(False)
         accuracy = None if self.held_out is None else standing.best_accuracy
         return FineTuned(
@@ -195,8 +196,7 @@ class _Run:
             loss = self._epoch(stage, optimiser, training)
             standing.epoch, standing.epochs = standing.epoch + 1, standing.epochs + 1
             accuracy, held_out_loss = (None, None) if looking is None else self._look(looking)
-            better = standing.look(accuracy, held_out_loss)
-            if better:
+            if standing.look(accuracy, held_out_loss) and looking is not None:
                 self.best = _state(self.model)
             standing.seconds += perf_counter() - started
             row = {
@@ -308,8 +308,10 @@ class _Run:
 
     def _save(self, optimiser: torch.optim.Optimizer | None) -> None:
         if self.out is not None:
-            save_checkpoint(self.out / "best.safetensors", self.best, self.standing, self.record)
-            save_checkpoint(self.out / "last.safetensors", _state(self.model), self.standing, self.record, optimiser)
+            now = self.model.state_dict()
+            best = now if self.held_out is None else self.best  # without a look the last is the best
+            save_checkpoint(self.out / "best.safetensors", best, self.standing, self.record)
+            save_checkpoint(self.out / "last.safetensors", now, self.standing, self.record, optimiser)
             self.saved = perf_counter()
 
 

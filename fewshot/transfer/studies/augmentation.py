@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NAME = "augmentation"
 SHOTS = (1, 5, 20)
 PLAIN = "none"
-METHODS = (PLAIN, "light", "geometric", "mixup", "cutmix", "strong")
+METHODS = (PLAIN, "light", "geometric", "mixup", "strong")
 
 
 def settings(method: str, images: int) -> FineTuning:

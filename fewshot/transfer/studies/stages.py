@@ -28,7 +28,7 @@ NAME = "stages"
 SHOTS = (1, 5, 20)
 HEAD, FROZEN, ALL, GRADUAL, FULL, SCRATCH = "head", "early layers frozen", "lp-ft", "gradual", "full", "scratch"
 METHODS = (HEAD, FROZEN, ALL, GRADUAL, FULL, SCRATCH)
-STEPS = 16  # of each stage that trains the trunk; one of the head alone, which costs nothing, takes four times as many
+STEPS = 12  # of each stage that trains the trunk; one of the head alone, which costs nothing, takes four times as many
 
 
 def schedule_of(method: str, images: int) -> str:
@@ -43,7 +43,7 @@ def schedule_of(method: str, images: int) -> str:
             f"{part} epochs={third} rate=0.001 decay=0.6 warmup=0.1" for part in ("top=0.34", "top=0.67", "all")
         ),
         FULL: f"all epochs={tuned} rate=0.001 warmup=0.1",
-        SCRATCH: f"all epochs={2 * tuned} rate=0.001 warmup=0.1",
+        SCRATCH: f"all epochs={tuned} rate=0.001 warmup=0.1",
     }[method]  # fmt: skip
 
 
