@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,14 +29,19 @@ def predict(classifier: str, source: Tensor, labels: Tensor, target: Tensor, wei
 
 
 def fit(classifier: str, source: Tensor, labels: Tensor, weights: Tensor | None = None) -> Any:
-    """A scikit-learn "logistic" or "svm" classifier of z-scored source (N, D); weights (N,) are scaled to mean 1."""
+    """A scikit-learn "logistic" or "svm" classifier of source (N, D); weights (N,) are scaled to mean 1.
+
+    Features are centred and divided by one number, their root mean variance: scaled each by its own, one that hardly
+    varies in the source, such as a pixel at the border, would drown all others in a target where it does.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import LinearSVC
 
-    scaler = StandardScaler()
-    items = scaler.fit_transform(source.double().numpy())
+    scaler = StandardScaler().fit(source.double().numpy())
+    scaler.scale_ = np.full(source.shape[1], scaler.var_.mean() ** 0.5)
+    items = scaler.transform(source.double().numpy())
     kinds = {"logistic": LogisticRegression(C=0.1, max_iter=1000), "svm": LinearSVC(C=0.01, random_state=0)}
     scaled = None
     if weights is not None:

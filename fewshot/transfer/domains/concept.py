@@ -1,9 +1,9 @@
 """Test of concept shift: is it worth to know the domain of an item in order to name its class?
 
-A classifier whose slopes may differ between domains, by features copied for each (Daumé 2007, Frustratingly easy domain
-adaptation), against one whose slopes may not, scored by the log-likelihood of held-out items. Both may have class
-shares of each domain's own, so that a label shift alone is no concept shift. Where p(class | item) is otherwise the same
-in both, the copies have nothing to add.
+A classifier whose slopes may differ between domains, by features copied for each (Daumé 2007, Frustratingly easy
+domain adaptation), against one whose slopes may not, scored by the log-likelihood of held-out items. Both may have
+class shares of each domain's own, so that a label shift alone is no concept shift. Where p(class | item) is otherwise
+the same in both, the copies have nothing to add.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ def diagnose_shift(
 ) -> ShiftReport:
     """Measure the shift from source (N, D), labels (N,), to target (M, D), with its labels (M,) where there are any.
 
-    Features are z-scored by the source. Of more than `most` items of a domain, `most` are drawn for the tests.
+    Features are z-scored over both. Of more than `most` items of a domain, `most` are drawn for the tests.
     Raises `InvalidInput` as the checks of `Adaptation.adapt`, and for a class with fewer than 5 items.
     """
     if permutations * LEVEL <= 1:
@@ -146,9 +146,9 @@ def diagnose_shift(
     first, second = (torch.randperm(len(part), generator=generator)[:most] for part in (source, target))
     source, labels, target = source[first].double(), labels[first], target[second].double()
     target_labels = None if target_labels is None else target_labels[second]
-    deviation = source.std(0)
+    pooled = torch.cat([source, target])
+    mean, deviation = pooled.mean(0), pooled.std(0)
     scale = torch.where(deviation > 0, deviation, 1)
-    mean = source.mean(0)
     source, target = (source - mean) / scale, (target - mean) / scale
     known = labels if target_labels is None else torch.cat([labels, target_labels])
     present, places = known.unique(return_inverse=True)

@@ -46,6 +46,13 @@ def mnist_usps_pixels() -> EmbeddingTable:
     return _table("mnist-usps-pixels", domains, items, labels, tuple(map(str, range(10))))
 
 
+def digit_images(domain: str) -> tuple[Tensor, Tensor]:
+    """Images (N, 1, 16, 16) in [0, 1] of "mnist" or "usps", and labels (N,). Raises `MissingData`."""
+    stored = _read("mnist-usps", DIGITS)
+    items, labels = (torch.from_numpy(stored[f"{domain}_{part}"]) for part in ("x", "y"))
+    return items.view(-1, 1, 16, 16).float() / 255, labels.long()
+
+
 FEATURE_TABLES: dict[str, Callable[[], EmbeddingTable]] = {
     "office-caltech10": office_caltech10,
     "mnist-usps-pixels": mnist_usps_pixels,

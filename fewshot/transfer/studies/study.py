@@ -20,6 +20,11 @@ STUDIES: tuple[str, ...] = (
     "shots",
     "transferability",
     "negative",
+    "shift",
+    "digits",
+    "office_caltech",
+    "pictures",
+    "deep_adaptation",
 )
 
 
