@@ -87,18 +87,22 @@ def rank(
 
 
 def _tell(ranking: Ranking, what: str) -> None:
+    places = [ranking.sources.index(name) for name in ranking.order]
+    print_rows(
+        [{"": number, what: ranking.sources[place], "mean rank": f"{ranking.mean_ranks[place]:.1f}"}
+         for number, place in enumerate(places, start=1)],
+        title="best first",
+    )  # fmt: skip
     rows = []
-    for name in ranking.order:
-        place = ranking.sources.index(name)
-        row = {what: name, "mean rank": f"{ranking.mean_ranks[place]:.1f}"}
-        for score, values in ranking.values.items():
-            row[score] = "" if math.isnan(values[place]) else f"{values[place]:.3g} ({ranking.ranks(score)[place]:g})"
-        rows.append(row)
-    print_rows(rows, title="score (rank), best first")
+    for score, values in ranking.values.items():
+        ranks = ranking.ranks(score)
+        told = ["" if math.isnan(values[place]) else f"{values[place]:.3g} ({ranks[place]:g})" for place in places]
+        rows.append({"score": score} | {str(number): cell for number, cell in enumerate(told, start=1)})
+    print_rows(rows, title="scores (and ranks) of these")
     known = [value for value in ranking.agreement().values() if not math.isnan(value)]
     if known:
         mean = sum(known) / len(known)
-        told = "agree" if mean >= SHARE else "disagree, so measure the first few"
+        verdict = "agree" if mean >= SHARE else "disagree, so measure the first few"
         click.echo(
-            f"the scores {told}: Spearman's rho of two of them is {mean:.2f} in the mean, {min(known):.2f} at worst"
+            f"the scores {verdict}: Spearman's rho of two of them is {mean:.2f} in the mean, {min(known):.2f} at worst"
         )

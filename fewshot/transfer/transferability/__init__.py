@@ -12,11 +12,12 @@ from fewshot.transfer.transferability.logme import logme
 from fewshot.transfer.transferability.nce import nce
 from fewshot.transfer.transferability.nleep import nleep
 from fewshot.transfer.transferability.ranking import Ranking, Source, rank_sources
-from fewshot.transfer.transferability.score import SCORES, Score
+from fewshot.transfer.transferability.score import SCORES, TRUSTED, Score
 from fewshot.transfer.transferability.transrate import transrate
 
 __all__ = [
     "SCORES",
+    "TRUSTED",
     "Ranking",
     "Score",
     "Source",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -12,10 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from fewshot.errors import FingerprintMismatch, InvalidInput
+from fewshot.errors import FewshotWarning, FingerprintMismatch, InvalidInput
 from fewshot.learners import create_learner
 from fewshot.transfer.transferability.agreement import spearman, weighted_tau
-from fewshot.transfer.transferability.score import SCORES
+from fewshot.transfer.transferability.checks import check_features
+from fewshot.transfer.transferability.score import SCORES, TRUSTED, Score
 
 if TYPE_CHECKING:
     from fewshot.backbones import Backbone
@@ -74,11 +76,15 @@ class Ranking:
 
     @property
     def mean_ranks(self) -> tuple[float, ...]:
-        """The mean rank of each source over the scores that every source has."""
-        whole = [self.ranks(score) for score in self.values if not any(map(math.isnan, self.values[score]))]
-        if not whole:
+        """The mean rank of each source over the scores of `TRUSTED` that are here, or else over all.
+
+        A score that some source lacks does not count.
+        """
+        whole = {score: self.ranks(score) for score in self.values if not any(map(math.isnan, self.values[score]))}
+        counted = [whole[score] for score in TRUSTED if score in whole] or list(whole.values())
+        if not counted:
             return tuple(math.nan for _ in self.sources)
-        return tuple(sum(ranks[place] for ranks in whole) / len(whole) for place in range(len(self.sources)))
+        return tuple(sum(ranks[place] for ranks in counted) / len(counted) for place in range(len(self.sources)))
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -124,24 +130,41 @@ def rank_sources(sources: Sequence[Source], labels: Tensor, scores: Sequence[str
     """Every source by every score, or by those named, on the same labelled items of the target.
 
     labels (N,), one for each row of every source. Scores of a source head are NaN for a source without one, and left
-    out where none has one. Raises `InvalidInput` for fewer than two sources, names that repeat, or whatever a score
-    refuses, and `UnknownName` for a score that does not exist.
+    out where none has one; so are, with a warning, those that need more items than there are. A score that is named is
+    never left out. Values keep ten digits, so that equal sources tie whatever the rounding.
+
+    Raises `InvalidInput` for fewer than two sources, names that repeat, features or labels that no score takes, or
+    whatever a named score refuses, and `UnknownName` for a score that does not exist.
     """
     names = tuple(source.name for source in sources)
     if len(names) < 2 or len(set(names)) < len(names):
         raise InvalidInput(f"a ranking needs two sources or more, of different names, found {', '.join(names) or '-'}")
+    labels = torch.as_tensor(labels)
+    for source in sources:
+        check_features(source.features, labels)
+    if scores:
+        return Ranking(names, {name: _measured(SCORES[name], sources, labels) for name in scores})
     values: dict[str, tuple[float, ...]] = {}
-    for score in [SCORES[name] for name in scores or list(SCORES)]:
-        able = [not score.needs_head or source.probabilities is not None for source in sources]
-        if not any(able):
-            if scores:
-                score.of(sources[0].features, labels, None)
+    for name in SCORES:
+        if SCORES[name].needs_head and all(source.probabilities is None for source in sources):
             continue
-        values[score.name] = tuple(
-            score.of(source.features, torch.as_tensor(labels), source.probabilities) if can else math.nan
-            for source, can in zip(sources, able, strict=True)
-        )
+        try:
+            values[name] = _measured(SCORES[name], sources, labels)
+        except InvalidInput as error:
+            warnings.warn(f"the score {name} is left out: {error}", FewshotWarning, stacklevel=2)
     return Ranking(names, values)
+
+
+def _measured(score: Score, sources: Sequence[Source], labels: Tensor) -> tuple[float, ...]:
+    """The score of each source, NaN for one without the head that it needs; some source must have one."""
+    if score.needs_head and all(source.probabilities is None for source in sources):
+        score.of(sources[0].features, labels)  # says what is missing
+    return tuple(
+        math.nan
+        if score.needs_head and source.probabilities is None
+        else float(f"{score.of(source.features, labels, source.probabilities):.10g}")
+        for source in sources
+    )
 
 
 def _known(value: float) -> float | None:

@@ -21,6 +21,8 @@ from fewshot.transfer.transferability.nleep import nleep
 from fewshot.transfer.transferability.transrate import transrate
 
 SCORES: Registry[Score] = Registry("transferability score")
+# what a ranking goes by: of the scores of features those that the study of transferability found to order sources best
+TRUSTED = ("nleep", "logme", "gbc")
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from dataclasses import replace
 
 import pytest
 import torch
 
 import fewshot
-from fewshot.errors import FingerprintMismatch, InvalidInput
+from fewshot.errors import FewshotWarning, FingerprintMismatch, InvalidInput
 from fewshot.transfer.transferability import Ranking, Source, rank_sources, spearman, weighted_tau
 
 
@@ -64,6 +65,33 @@ def test_ranking() -> None:
 def test_equal_sources_share_a_rank() -> None:
     ranking = Ranking(("a", "b", "c"), {"x": (1.0, 1.0, 0.0)})
     assert ranking.ranks("x") == (1.5, 1.5, 3)
+
+
+def test_the_order_goes_by_the_scores_that_are_trusted() -> None:
+    ranking = Ranking(("a", "b"), {"logme": (1.0, 2.0), "h-score": (2.0, 1.0), "nce": (2.0, 1.0)})
+    assert ranking.order == ("b", "a")
+    assert Ranking(("a", "b"), {"h-score": (2.0, 1.0), "nce": (2.0, 1.0)}).order == ("a", "b")
+
+
+def test_saturated_scores_tie() -> None:
+    labels = torch.arange(12) % 3
+    ranking = rank_sources([Source(name, torch.randn(12, 40)) for name in "abc"], labels, ["h-score"])
+    assert ranking.ranks("h-score") == (2, 2, 2)
+
+
+def test_scores_that_need_more_items_are_left_out_unless_they_are_named() -> None:
+    sources = [Source(name, torch.randn(7, 4)) for name in "ab"]
+    labels = torch.tensor([0, 0, 1, 1, 2, 2, 3])
+    with warnings.catch_warnings(record=True, category=FewshotWarning) as said:
+        warnings.simplefilter("always")
+        ranking = rank_sources(sources, labels)
+    assert any("gbc is left out: gbc needs 2 items of every class" in str(each.message) for each in said)
+    assert "logme" in ranking.values
+    assert not {"gbc", "nleep", "leep"} & ranking.values.keys()
+    with pytest.raises(InvalidInput, match="2 items of every class"):
+        rank_sources(sources, labels, ["gbc"])
+    with pytest.raises(InvalidInput, match="two classes or more"):
+        rank_sources(sources, torch.zeros(7, dtype=torch.int64))
 
 
 def test_bad_input() -> None:
