@@ -69,7 +69,7 @@ def tradaboost(
         weights = weights * torch.where(from_source, shrink**wrong, beta**-wrong)
         heads.append(head)
         says.append(-math.log(beta))
-    half = rounds // 2
+    half = math.ceil(rounds / 2) - 1  # the paper counts rounds from 1 and votes from the round ceil(rounds / 2) on
     return BoostedHeads(heads[half:], tuple(says[half:]), weights[from_source] / weights[~from_source].sum())
 
 

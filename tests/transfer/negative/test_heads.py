@@ -98,7 +98,7 @@ def test_tradaboost_by_loops(rounds: int) -> None:
     w = [1.0] * 40 + [40 / 12] * 12
     beta = 1 / (1 + math.sqrt(2 * math.log(40) / rounds))
     votes = np.zeros((52, 3))
-    for t in range(rounds):
+    for t in range(1, rounds + 1):
         mean = sum(w) / 52
         predicted = fit_head(x, y, 3, 1.0, torch.tensor([each / mean for each in w])).predict(x)
         wrong = [int(predicted[i] != y[i]) for i in range(52)]
@@ -107,7 +107,7 @@ def test_tradaboost_by_loops(rounds: int) -> None:
         beta_t = error / (1 - error)
         for i in range(52):
             w[i] *= beta ** wrong[i] if i < 40 else beta_t ** -wrong[i]
-        if t >= rounds // 2:
+        if t >= math.ceil(rounds / 2):
             for i in range(52):
                 votes[i, predicted[i]] += math.log(1 / beta_t)
     assert found.predict(x).tolist() == votes.argmax(1).tolist()
