@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from fewshot.errors import InvalidInput
+from fewshot.transfer.negative.linear_head import fit_head
 
 Candidate = Callable[[Tensor, Tensor], Tensor]
 """From item numbers to learn from and item numbers to answer, (A,) and (B,), to the predicted labels (B,)."""
@@ -61,6 +64,56 @@ def choose_by_cross_validation(
     errors = {name: float((values - table[best]).std() / len(values) ** 0.5) for name, values in table.items()}
     chosen = next(name for name in means if means[best] - means[name] <= standard_errors * errors[name])
     return Choice(chosen, best, means, errors)
+
+
+def held_out_choice(
+    candidates: Mapping[str, Candidate], labels: Tensor, folds: int = 5, standard_errors: float = 1.0
+) -> Candidate:
+    """A candidate that is, whenever it learns, the one that folds of the items it learns from choose.
+
+    With no transfer as the first candidate this is falling back; with a head at each depth of a network it chooses the
+    depth. It is scored like any other candidate, since its choice sees no item that it answers. Raises as
+    `choose_by_cross_validation`, when it learns.
+    """
+
+    def answer(learn: Tensor, query: Tensor) -> Tensor:
+        def within(candidate: Candidate, kept: Tensor, out: Tensor) -> Tensor:
+            return candidate(learn[kept], learn[out])
+
+        inner = {name: partial(within, candidate) for name, candidate in candidates.items()}
+        choice = choose_by_cross_validation(inner, labels[learn], folds, standard_errors=standard_errors)
+        return candidates[choice.chosen](learn, query)
+
+    return answer
+
+
+def head_candidate(features: Tensor, labels: Tensor, ways: int, penalty: float = 0.1) -> Candidate:
+    """A linear head over these features (N, D), scaled to length 1, for labels (N,) in [0, ways); see `fit_head`."""
+    scaled = normalize(features.float(), dim=1)
+
+    def answer(learn: Tensor, query: Tensor) -> Tensor:
+        return fit_head(scaled[learn], labels[learn], ways, penalty).predict(scaled[query])
+
+    return answer
+
+
+def choose_depth(
+    depths: Mapping[str, Tensor],
+    labels: Tensor,
+    folds: int = 5,
+    repeats: int = 1,
+    seed: int = 0,
+    standard_errors: float = 0.0,
+) -> Choice:
+    """The depth whose features (N, D) carry the best head on held-out folds of the target's labels (N,).
+
+    depths: features of the same items by name, the ones to prefer in doubt first, for `standard_errors` above 0.
+    Raises as `choose_by_cross_validation`.
+    """
+    _, dense = torch.as_tensor(labels).unique(return_inverse=True)
+    ways = int(dense.max()) + 1
+    candidates = {name: head_candidate(features, dense, ways) for name, features in depths.items()}
+    return choose_by_cross_validation(candidates, dense, folds, repeats, seed, standard_errors)
 
 
 def stratified_folds(labels: Tensor, folds: int, seed: int = 0) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 from time import perf_counter
 
@@ -37,6 +38,11 @@ def committed_accuracy(protocol: str, store: Path = STORE) -> dict[str, float]:
     return found
 
 
+def no_order_is_zero(correlations: list[float]) -> list[float]:
+    """A score that is the same for every source has no order, so no correlation (NaN): it knows nothing, which is 0."""
+    return [0.0 if isnan(value) else value for value in correlations]
+
+
 def measure_committed(study: str, store: Path = STORE) -> list[TransferResult]:
     """Weighted tau of each score with the committed accuracies, a draw a data set; none where there are no results.
 
@@ -62,12 +68,12 @@ def measure_committed(study: str, store: Path = STORE) -> list[TransferResult]:
             CASE,
             score,
             INDUCTIVE,
-            [draw["weighted_tau"] for draw in found],
+            no_order_is_zero([draw["weighted_tau"] for draw in found]),
             metric="weighted tau",
             settings={"images": IMAGES, "learner": LEARNER, "score": SCORES[score].facts()},
             data={"targets": list(PROTOCOLS), "sources": 3},
             seconds=seconds,
-            more={"spearman": [draw["spearman"] for draw in found]},
+            more={"spearman": no_order_is_zero([draw["spearman"] for draw in found])},
         )
         for score, found in sorted(draws.items())
     ]

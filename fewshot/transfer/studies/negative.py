@@ -19,8 +19,9 @@ from fewshot.transfer.domains.weighting import discriminator_weights
 from fewshot.transfer.negative import (
     LinearHead,
     agreeing_items,
-    choose_by_cross_validation,
     fit_head,
+    head_candidate,
+    held_out_choice,
     tradaboost,
 )
 from fewshot.transfer.negative.cross_validation import Candidate
@@ -73,7 +74,7 @@ def pooled_case(
     source: Tensor, source_labels: Tensor, features: Tensor, labels: Tensor, ways: int, data: Mapping[str, Any]
 ) -> Case:
     """Source items beside the target's: all, those that agree, or weighted, by TrAdaBoost or by likeness alone."""
-    alone = partial(_alone, features, labels, ways)
+    alone = head_candidate(features, labels, ways, PENALTY)
     head = fit_head(source, source_labels, ways, PENALTY)
 
     def pooled(kept: Tensor, learn: Tensor, answer: Tensor) -> Tensor:
@@ -114,7 +115,7 @@ def pulled_case(turned: bool) -> Case:
         return fit_head(x[learn], y[learn], ways, PULLS[-1], towards=head).predict(x[answer])
 
     found: dict[str, Candidate] = {
-        ALONE: partial(_alone, x, y, ways),
+        ALONE: head_candidate(x, y, ways, PENALTY),
         TRUST: pulled,
         "pull, held out": _pull_held_out(x, y, ways, head),
     }
@@ -127,11 +128,11 @@ def depth_case(name: str, side: int = 64) -> Case:
     ways = len(dataset.class_names)
     tables = {ALONE: pixel_table(dataset), **depth_tables(dataset, side)}
     heads: dict[str, Candidate] = {
-        TRUST if depth == "last" else depth: partial(_alone, normalize(table.features.float()), dataset.labels, ways)
+        TRUST if depth == "last" else depth: head_candidate(table.features, dataset.labels, ways, PENALTY)
         for depth, table in tables.items()
     }
     found = {ALONE: heads[ALONE], TRUST: heads[TRUST]}
-    found["depth, held out"] = held_out_choice(heads, dataset.labels, standard_errors=0)
+    found["depth, held out"] = held_out_choice(heads, dataset.labels, FOLDS, standard_errors=0)
     return Case(dataset.labels, found, INDUCTIVE, 12, {"target": name, "source": "ImageNet", "side": side})
 
 
@@ -149,38 +150,20 @@ CASES = {
 }
 
 
-def held_out_choice(ways: Mapping[str, Candidate], labels: Tensor, standard_errors: float = 1.0) -> Candidate:
-    """The way that held-out folds of the labels at hand choose, learned anew from all of them."""
-
-    def answer(learn: Tensor, query: Tensor) -> Tensor:
-        def within(way: Candidate, kept: Tensor, out: Tensor) -> Tensor:
-            return way(learn[kept], learn[out])
-
-        candidates = {name: partial(within, way) for name, way in ways.items()}
-        choice = choose_by_cross_validation(candidates, labels[learn], FOLDS, standard_errors=standard_errors)
-        return ways[choice.chosen](learn, query)
-
-    return answer
-
-
-def _alone(features: Tensor, labels: Tensor, ways: int, learn: Tensor, answer: Tensor) -> Tensor:
-    return fit_head(features[learn], labels[learn], ways, PENALTY).predict(features[answer])
-
-
 def _pull_held_out(features: Tensor, labels: Tensor, ways: int, head: LinearHead) -> Candidate:
     """L2-SP whose strength held-out labels choose, none at all among them."""
 
     def pulled(penalty: float, learn: Tensor, answer: Tensor) -> Tensor:
         return fit_head(features[learn], labels[learn], ways, penalty, towards=head).predict(features[answer])
 
-    strengths: dict[str, Candidate] = {ALONE: partial(_alone, features, labels, ways)}
+    strengths: dict[str, Candidate] = {ALONE: head_candidate(features, labels, ways, PENALTY)}
     strengths |= {f"pull {penalty:g}": partial(pulled, penalty) for penalty in PULLS}
-    return held_out_choice(strengths, labels)
+    return held_out_choice(strengths, labels, FOLDS)
 
 
 def measure(name: str, case: Case) -> list[TransferResult]:
     """The accuracy of every way, and of falling back to no transfer where held-out labels say so, on the same draws."""
-    ways = {**case.ways, BACK: held_out_choice({way: case.ways[way] for way in (ALONE, TRUST)}, case.labels)}
+    ways = {**case.ways, BACK: held_out_choice({way: case.ways[way] for way in (ALONE, TRUST)}, case.labels, FOLDS)}
     episodes = fewshot.EpisodeSampler(case.labels, ways="all", shots=SHOTS, queries=case.queries).sample(DRAWS)
     results = []
     for way, candidate in ways.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isnan
 from time import perf_counter
 from typing import Any
 
@@ -19,7 +18,7 @@ from fewshot.metrics import accuracy_interval, paired_test
 from fewshot.progress import progress_bar
 from fewshot.transfer.result import TransferResult, TransferStore
 from fewshot.transfer.sees import INDUCTIVE
-from fewshot.transfer.studies.committed_truth import CASE, measure_committed, told
+from fewshot.transfer.studies.committed_truth import CASE, measure_committed, no_order_is_zero, told
 from fewshot.transfer.studies.small_targets import TARGETS, depth_tables, pixel_table, small_target
 from fewshot.transfer.studies.study import Study
 from fewshot.transfer.transferability import SCORES, Source, rank_sources
@@ -85,7 +84,7 @@ def _measure(target: str, heads: dict[str, Head]) -> list[TransferResult]:
     return [
         _result(target, score, each, shots, {"truth": reached, "first draw": values[score]}, seconds)
         for score, each in sorted(found.items())
-        if each and not any(isnan(draw["weighted_tau"]) for draw in each)
+        if each
     ]
 
 
@@ -97,12 +96,12 @@ def _result(
         target,
         score,
         INDUCTIVE,
-        [draw["weighted_tau"] for draw in draws],
+        no_order_is_zero([draw["weighted_tau"] for draw in draws]),
         metric="weighted tau",
         settings={"shots": shots, "queries": QUERIES, "score": SCORES[score].facts()},
         data={"target": target, "classes": CLASSES, "sources": len(more["truth"])},
         seconds=seconds,
-        more={"spearman": [draw["spearman"] for draw in draws], **more},
+        more={"spearman": no_order_is_zero([draw["spearman"] for draw in draws]), **more},
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from fewshot.transfer.negative import choose_by_cross_validation
+from fewshot.transfer.negative import choose_by_cross_validation, choose_depth, held_out_choice
 from fewshot.transfer.studies import load_study
-from fewshot.transfer.studies.negative import ALONE, BACK, TRUST, held_out_choice, measure, pooled_case
+from fewshot.transfer.studies.negative import ALONE, BACK, TRUST, measure, pooled_case
 
 
 def test_flipped_labels_hurt_and_the_remedies_mend() -> None:
@@ -45,3 +45,13 @@ def test_the_choice_within_a_draw_sees_its_own_labels_alone() -> None:
     assert torch.equal(last, torch.cat([learn, query]))
     choice = choose_by_cross_validation({"right": right}, labels)
     assert choice.chosen == "right"
+
+
+def test_the_depth_that_tells_the_classes_is_chosen() -> None:
+    labels = 5 + torch.arange(60) % 3
+    told = torch.eye(3)[labels - 5] + 0.3 * torch.randn(60, 3)
+    choice = choose_depth({"shallow": torch.randn(60, 8), "middle": told, "deep": torch.randn(60, 8)}, labels)
+    assert choice.chosen == "middle"
+    assert choice.accuracy["middle"] > 0.8 > choice.accuracy["deep"]
+    copies = choose_depth({"first": told, "second": 3 * told}, labels, standard_errors=1)
+    assert copies.chosen == "first"

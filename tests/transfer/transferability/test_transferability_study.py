@@ -10,7 +10,13 @@ from fewshot.errors import UnreadableFile
 from fewshot.files import write_json
 from fewshot.transfer import INDUCTIVE, TransferResult
 from fewshot.transfer.studies import load_study
-from fewshot.transfer.studies.committed_truth import CASE, committed_accuracy, measure_committed
+from fewshot.transfer.studies.committed_truth import (
+    CASE,
+    committed_accuracy,
+    measure_committed,
+    no_order_is_zero,
+)
+from fewshot.transfer.transferability import weighted_tau
 
 section = load_study("transferability").section
 
@@ -45,6 +51,10 @@ def test_the_committed_results_are_told_apart() -> None:
     told = section(results)
     assert "gbc gives the right order each time; nce has a mean tau of +0.65." in told
     assert CASE not in told.split("**Answer.**")[0]
+
+
+def test_a_score_without_an_order_counts_as_zero() -> None:
+    assert no_order_is_zero([0.5, weighted_tau([1.0, 1.0], [0.1, 0.2])]) == [0.5, 0.0]
 
 
 def test_committed_accuracy(tmp_path: Path) -> None:
