@@ -17,6 +17,7 @@ class Autoencoder(nn.Module):
     """Images in [0, 1] to features by `encoder`, and from what `code` makes of them back to images by `decoder`.
 
     encoder: the module of a backbone, which takes images as `scale` normalises them; it alone is kept in the end.
+    decoder: gives images as differences from the mean colour of that normalisation, where it starts from.
     """
 
     def __init__(self, encoder: nn.Module, code: nn.Module, decoder: nn.Module, scale: ByteScale) -> None:
@@ -28,10 +29,14 @@ class Autoencoder(nn.Module):
         features: Tensor = self.encoder(self.scale.to_floats(255 * pixels))
         return features
 
+    def decode(self, codes: Tensor) -> Tensor:
+        """Images (B, C, H, W) of codes (B, D), float32."""
+        differences = self.decoder(codes).float()
+        return differences + self.blank(differences)
+
     def forward(self, pixels: Tensor) -> Tensor:
         """The images again, as far as the code tells them."""
-        images: Tensor = self.decoder(self.code(self.encode(pixels)))
-        return images
+        return self.decode(self.code(self.encode(pixels)))
 
     def blank(self, pixels: Tensor) -> Tensor:
         """The colour (C, 1, 1) that is zero for the encoder: what hides a part of an image."""
@@ -64,4 +69,4 @@ class Decoder(nn.Module):
 
 def mean_squared_error(found: Tensor, pixels: Tensor) -> Tensor:
     """The mean over all images, channels and positions of the squared difference."""
-    return (found.float() - pixels).square().mean()
+    return (found - pixels).square().mean()

@@ -35,7 +35,7 @@ class Masked(Objective):
     def loss(self, model: Autoencoder, pixels: Tensor, generator: torch.Generator) -> Tensor:
         """The mean squared error of the hidden pixels."""
         hidden = hidden_pixels(len(pixels), pixels.shape[-1], self.patch, self.share, generator).to(pixels.device)
-        found = model(torch.where(hidden, model.blank(pixels), pixels)).float()
+        found = model(torch.where(hidden, model.blank(pixels), pixels))
         return error_of_hidden(found, pixels, hidden)
 
 

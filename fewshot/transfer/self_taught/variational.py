@@ -36,7 +36,7 @@ class Variational(Objective):
         """Minus the lower bound a pixel value, with one draw of the code an image, without its constant."""
         means, log_variances = model.code(model.encode(pixels)).float().chunk(2, dim=1)
         draw = torch.randn(means.shape, generator=generator).to(means)
-        found = model.decoder(means + (log_variances / 2).exp() * draw).float()
+        found = model.decode(means + (log_variances / 2).exp() * draw)
         bound = negative_bound(found, pixels, means, log_variances, self.deviation)
         return bound.mean() / pixels[0].numel()
 

@@ -25,6 +25,7 @@ TAUGHT = ("plain", "denoising", "variational", "masked")
 PIXELS, RANDOM, IMAGENET = "raw pixels", "random weights", "ImageNet"
 METHODS = (PIXELS, RANDOM, *TAUGHT, IMAGENET)
 FIXED = {PIXELS: "fewshot:raw-pixels", IMAGENET: "timm:tf_efficientnet_lite0"}
+BATCH = 16  # images of a step of pretraining
 SEEDS = 3  # of first weights and pretraining
 EPISODES = 200  # with each seed
 SHOTS = {"1-shot": (1, "prototypical"), "5-shot": (5, "prototypical"), "5-shot, linear probe": (5, "logistic")}
@@ -46,8 +47,8 @@ class _Source:
 
 
 SOURCES = (
-    _Source("cifar-fs", "train", "test", "fewshot:conv4-32", steps=90, classes=20, items=30),
-    _Source("omniglot", "background", "evaluation", "fewshot:conv4-strided-omniglot", steps=60, classes=40, items=20),
+    _Source("cifar-fs", "train", "test", "fewshot:conv4-32", steps=720, classes=20, items=30),
+    _Source("omniglot", "background", "evaluation", "fewshot:conv4-strided-omniglot", steps=480, classes=40, items=20),
 )
 
 
@@ -151,7 +152,7 @@ def _result(
     by_seed: list[float],
     seconds: float,
 ) -> TransferResult:
-    data = {**asdict(source), "backbone": FIXED.get(method, source.backbone)}
+    data = {**asdict(source), "batch": BATCH, "backbone": FIXED.get(method, source.backbone)}
     sees = TARGET_ONLY if method in (PIXELS, RANDOM) else INDUCTIVE
     more = {"by seed": by_seed} if by_seed else {}
     return TransferResult(
@@ -192,7 +193,7 @@ def _encoder(source: _Source, method: str, seed: int, progress: bool) -> Path:
     from fewshot.transfer.self_taught import Pretraining, create_objective, measure_batch_norms, pretrain, whole_images
 
     images = load_dataset(source.dataset, split=source.unlabelled)
-    training = Pretraining(source.steps, learning_rate=3e-3, save_every=30, precision="bfloat16", seed=seed)
+    training = Pretraining(source.steps, BATCH, save_every=source.steps // 3, precision="bfloat16", seed=seed)
     folder = cache_folder() / "self-taught" / f"{source.dataset}-{images.fingerprint}-{source.steps}"
     if method in TAUGHT:
         out = folder / f"{method}-{seed}"

@@ -70,6 +70,8 @@ def test_the_encoder_gets_what_its_preprocessing_gives() -> None:
     torch.testing.assert_close(model.encode(pixels), model.encoder((pixels - mean) / std))
     blank = model.blank(pixels).expand(1, 3, 8, 8)
     torch.testing.assert_close(model.encode(blank), model.encoder(torch.zeros(1, 3, 8, 8)), atol=1e-5, rtol=0)
+    codes = torch.randn(2, 12, generator=drawn())
+    torch.testing.assert_close(model.decode(codes), model.decoder(codes) + mean)
 
 
 @pytest.mark.parametrize("side", [8, 28, 32, 84])
@@ -131,7 +133,7 @@ def test_variational_by_hand() -> None:
     model, pixels = model_for(objective), torch.rand(2, 3, 8, 8, generator=drawn())
     told = model.code(model.encode(pixels))
     means, logs = told[:, :5], told[:, 5:]
-    found = model.decoder(means + torch.exp(0.5 * logs) * torch.randn(2, 5, generator=drawn(3)))
+    found = model.decode(means + torch.exp(0.5 * logs) * torch.randn(2, 5, generator=drawn(3)))
     expected = 0.0
     for image in range(2):
         errors = 192 * squared_error(found[image], pixels[image]) / (2 * 0.2**2)
