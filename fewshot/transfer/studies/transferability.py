@@ -80,16 +80,23 @@ def _measure(target: str, heads: dict[str, Head]) -> list[TransferResult]:
         if place == 0:
             values = {name: dict(zip(tables, row, strict=True)) for name, row in ranking.values.items()}
     seconds = (perf_counter() - start) / len(found)
+    made_of = {"dataset": dataset.fingerprint, "backbones": {name: table.backbone for name, table in tables.items()}}
     reached = {name: float(values.mean()) for name, values in truth.items()}
     return [
-        _result(target, score, each, shots, {"truth": reached, "first draw": values[score]}, seconds)
+        _result(target, score, each, shots, {"truth": reached, "first draw": values[score]}, made_of, seconds)
         for score, each in sorted(found.items())
         if each
     ]
 
 
 def _result(
-    target: str, score: str, draws: list[dict[str, float]], shots: int, more: dict[str, Any], seconds: float
+    target: str,
+    score: str,
+    draws: list[dict[str, float]],
+    shots: int,
+    more: dict[str, Any],
+    made_of: dict[str, Any],
+    seconds: float,
 ) -> TransferResult:
     return TransferResult(
         NAME,
@@ -99,7 +106,7 @@ def _result(
         no_order_is_zero([draw["weighted_tau"] for draw in draws]),
         metric="weighted tau",
         settings={"shots": shots, "queries": QUERIES, "score": SCORES[score].facts()},
-        data={"target": target, "classes": CLASSES, "sources": len(more["truth"])},
+        data={"target": target, "classes": CLASSES, "sources": len(more["truth"]), **made_of},
         seconds=seconds,
         more={"spearman": no_order_is_zero([draw["spearman"] for draw in draws]), **more},
     )

@@ -6,7 +6,8 @@ import torch
 
 from fewshot.transfer.negative import choose_by_cross_validation, choose_depth, held_out_choice
 from fewshot.transfer.studies import load_study
-from fewshot.transfer.studies.negative import ALONE, BACK, TRUST, measure, pooled_case
+from fewshot.transfer.studies.negative import BACK, measure
+from fewshot.transfer.studies.negative_cases import ALONE, TRUST, pooled_case
 
 
 def test_flipped_labels_hurt_and_the_remedies_mend() -> None:
