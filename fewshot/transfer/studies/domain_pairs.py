@@ -79,7 +79,8 @@ def table(results: Sequence[TransferResult], baseline: str) -> list[str]:
     """Markdown: accuracy, and the paired difference to `baseline`, of the results of one case; best first."""
     known = {result.method: result for result in results}
     count = max(len(result.draws) for result in results)
-    lines = [f"| method | sees | accuracy %, {count} draws | over {baseline} | p |", "|---|---|---|---|---|"]
+    drawn = f"{count} draws" if count > 1 else "one draw"
+    lines = [f"| method | sees | accuracy %, {drawn} | over {baseline} | p |", "|---|---|---|---|---|"]
     for result in sorted(results, key=lambda each: -each.interval.mean):
         spread = f" ± {100 * result.interval.half_width:.1f}" if len(result.draws) > 1 else ""
         row = f"| {result.method} | {result.sees.kind} | {100 * result.interval.mean:.1f}{spread} |"
@@ -100,7 +101,7 @@ def gain(result: TransferResult, baseline: TransferResult) -> tuple[str, str]:
 
 
 def verdict(results: Sequence[TransferResult], baseline: str) -> str:
-    """Which methods of one case are above, and which below, `baseline`, by the paired test at level .05."""
+    """The best method of one case, and which are above and which below `baseline`, by the paired test at level .05."""
     known = {result.method: result for result in results}
     if baseline not in known:
         return ""
@@ -112,8 +113,16 @@ def verdict(results: Sequence[TransferResult], baseline: str) -> str:
             continue
         test = paired_test(torch.tensor(list(result.draws)), torch.tensor(list(known[baseline].draws)))
         group = same if not test.significant else above if test.difference.mean > 0 else below
-        group.append(name)
-    parts = [f"above {baseline}: {', '.join(above) or 'none'}", f"below: {', '.join(below) or 'none'}"]
+        group.append(f"`{name}`")
+    tried = [each for name, each in known.items() if name != baseline and each.sees.kind != "source-only"]
+    if not tried:
+        return ""
+    best = max(tried, key=lambda each: each.interval.mean)
+    parts = [
+        f"the best of {len(tried)}, picked afterwards, is `{best.method}` with {100 * best.interval.mean:.1f} % "
+        f"against {100 * known[baseline].interval.mean:.1f} % of {baseline}",
+    ]
+    parts += [f"above {baseline}: {', '.join(above) or 'none'}", f"below: {', '.join(below) or 'none'}"]
     if same:
         parts.append(f"not told apart: {', '.join(same)}")
     return "; ".join(parts)

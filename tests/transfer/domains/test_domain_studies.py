@@ -33,7 +33,10 @@ def test_the_verdict_follows_from_paired_draws() -> None:
         result("worse", [0.4, 0.5, 0.61]),
         result("like it", [0.4, 0.7, 0.7]),
     ]
-    assert verdict(results, "none") == "above none: better; below: worse; not told apart: like it"
+    assert verdict(results, "none") == (
+        "the best of 3, picked afterwards, is `better` with 70.3 % against 60.0 % of none; "
+        "above none: `better`; below: `worse`; not told apart: `like it`"
+    )
     lines = table(results, "none")
     assert lines[0] == "| method | sees | accuracy %, 3 draws | over none | p |"
     assert lines[2].startswith("| better | transductive | 70.3 ±")
@@ -94,7 +97,7 @@ def test_deep_adaptation_in_small(shared_data, tmp_path, monkeypatch) -> None:
     store = TransferStore(tmp_path)
     study.run(store, progress=False)
     assert {each.method for each in store.find("deep_adaptation")} == {"deep-source-only", "tent"}
-    assert "usps to mnist: above deep-source-only:" in study.section(store.find("deep_adaptation"))
+    assert "usps to mnist: the best of 1, picked" in study.section(store.find("deep_adaptation"))
 
 
 @needs_skada
