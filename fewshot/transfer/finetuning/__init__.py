@@ -12,7 +12,8 @@ from fewshot.transfer.finetuning.regularisers import (
 )
 from fewshot.transfer.finetuning.schedule import PRESETS, Schedule, Stage, parse_schedule
 from fewshot.transfer.finetuning.settings import FineTuning
-from fewshot.transfer.finetuning.trainer import FineTuned, fine_tune
+from fewshot.transfer.finetuning.trainer import fine_tune
+from fewshot.transfer.finetuning.tuned import FineTuned
 
 __all__ = [
     "PRESETS",

@@ -45,6 +45,11 @@ class TransferModel(nn.Module):
         """Logits (B, classes)."""
         return self.head(self.trunk(images))
 
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return self.head.weight.device
+
     def choose(self, what: str) -> set[str]:
         """The names of the parameters that a stage trains; see `chosen_parameters`. Heads are always among them."""
         chosen = {f"trunk.{name}" for name in chosen_parameters(self.units, what, self._submodules)}

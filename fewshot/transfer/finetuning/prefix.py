@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from fewshot.transfer.finetuning.frozen_calls import Call, evaluating, frozen_calls, replaced
+
 _TOLERANCE = 1e-4  # of the largest output: rounding is a hundred times smaller
 _BATCH = 64
-
-
-@dataclass(frozen=True)
-class _Call:
-    """One call of a frozen part: which, the shape of its output for two images, and its type."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: torch.dtype
 
 
 class FrozenPrefix:
@@ -32,7 +24,7 @@ class FrozenPrefix:
     same output, whatever ways lead around it.
     """
 
-    def __init__(self, module: nn.Module, calls: list[_Call]) -> None:
+    def __init__(self, module: nn.Module, calls: list[Call]) -> None:
         self.module, self._calls = module, calls
         self.cut = calls[-1].name
 
@@ -42,9 +34,9 @@ class FrozenPrefix:
 
         images (B, C, H, W), two or more, different from each other: what the cut is checked with.
         """
-        calls = _frozen_calls(module, images)
+        calls = frozen_calls(module, images)
         parameters = {name for name, part in module.named_modules() if any(True for _ in part.parameters())}
-        with torch.no_grad(), _evaluating(module):
+        with torch.no_grad(), evaluating(module):
             expected = module(images)
             while calls:
                 prefix = cls(module, calls)
@@ -91,7 +83,7 @@ class FrozenPrefix:
 
         parts = {call.name: self.module.get_submodule(call.name) for call in self._calls}
         counts = {name: sum(call.name == name for call in self._calls) for name in parts}
-        with _replaced(parts, counts, replay):
+        with replaced(parts, counts, replay):
             yield
 
     def blank(self, count: int, like: Tensor) -> Tensor:
@@ -137,94 +129,3 @@ class FrozenPrefix:
 
 class _Cut(Exception):
     """What lies before the cut has been computed."""
-
-
-class _Learns(Exception):
-    """Something that learns, or draws, is about to be computed."""
-
-
-@torch.no_grad()
-def _frozen_calls(module: nn.Module, images: Tensor) -> list[_Call]:
-    """The calls of the largest frozen parts, in order, up to the first part that learns or draws."""
-    calls: list[_Call] = []
-    hooks = []
-
-    def note(name: str) -> Callable[..., None]:
-        def hook(_: nn.Module, __: Any, output: Any) -> None:
-            if not isinstance(output, Tensor):
-                raise _Learns
-            calls.append(_Call(name, tuple(output.shape), output.dtype))
-
-        return hook
-
-    def stop(*_: Any) -> None:
-        raise _Learns
-
-    def watch(name: str, part: nn.Module) -> None:
-        learns = any(parameter.requires_grad for parameter in part.parameters())
-        if not learns and all(map(_is_still, part.modules())):
-            hooks.append(part.register_forward_hook(note(name)))
-            return
-        own = any(parameter.requires_grad for parameter in part.parameters(recurse=False))
-        if own or not any(part.children()):
-            hooks.append(part.register_forward_pre_hook(stop))
-        for child, inner in part.named_children():
-            watch(f"{name}.{child}" if name else child, inner)
-
-    watch("", module)
-    try:
-        with _evaluating(module):
-            module(images)
-    except _Learns:
-        pass
-    finally:
-        for each in hooks:
-            each.remove()
-    return calls
-
-
-def _is_still(part: nn.Module) -> bool:
-    """Whether a part without parameters that learn gives the same output each time as it stands."""
-    if not part.training:
-        return True
-    random = any(word in type(part).__name__ for word in ("Drop", "Stochastic"))
-    share = getattr(part, "p", getattr(part, "drop_prob", 1.0))
-    return not (isinstance(part, nn.modules.batchnorm._NormBase) or (random and share))
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """The block in evaluation mode; each part is then as it was."""
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode
-
-
-@contextmanager
-def _replaced(parts: dict[str, nn.Module], counts: dict[str, int], replay: Callable[..., Tensor]) -> Iterator[None]:
-    """The first calls of each part, as many as `counts` says, give what `replay` gives; later ones are their own."""
-    own = {name: part.forward for name, part in parts.items()}
-
-    def stand_in(name: str) -> Callable[..., Tensor]:
-        left = counts[name]
-
-        def forward(*arguments: Any, **more: Any) -> Tensor:
-            nonlocal left
-            if left == 0:
-                return own[name](*arguments, **more)
-            left -= 1
-            return replay(parts[name], *arguments, **more)
-
-        return forward
-
-    for name, part in parts.items():
-        part.forward = stand_in(name)
-    try:
-        yield
-    finally:
-        for part in parts.values():
-            del part.forward  # the class's own shows again

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 from fewshot import __version__
 from fewshot.backbones.devices import choose_device
-from fewshot.backbones.weights import weights_hash
-from fewshot.errors import Diverged, InvalidInput
+from fewshot.errors import Diverged
 from fewshot.files import remove_unfinished, write_json
-from fewshot.fingerprint import fingerprint
 from fewshot.learners.memory import free_memory, hold_all_freed_memory
 from fewshot.learners.meta.training.checkpoint import check_same
 from fewshot.learners.meta.training.meta_model import seeded
@@ -26,12 +23,14 @@ from fewshot.progress import Advance, progress_bar
 from fewshot.transfer.augmentation import augmentation
 from fewshot.transfer.finetuning.checkpoint import Standing, read_checkpoint, save_checkpoint
 from fewshot.transfer.finetuning.images import Generator, LabelledImages
-from fewshot.transfer.finetuning.model import TransferModel, build_model
+from fewshot.transfer.finetuning.inputs import StageInputs
+from fewshot.transfer.finetuning.model import TransferModel
 from fewshot.transfer.finetuning.prefix import FrozenPrefix
+from fewshot.transfer.finetuning.preparation import prepare, training_record
 from fewshot.transfer.finetuning.regularisers import Pass
 from fewshot.transfer.finetuning.schedule import Stage
 from fewshot.transfer.finetuning.settings import FineTuning, set_rates
-from fewshot.transfer.layers.splits import check_labels
+from fewshot.transfer.finetuning.tuned import FineTuned
 
 if TYPE_CHECKING:
     from fewshot.datasets import Dataset
@@ -39,35 +38,6 @@ if TYPE_CHECKING:
 _EPOCHS_APART = 1_000_003  # between the seeds of two epochs
 _AT_ONCE = 128  # images of a look
 USUAL = FineTuning()
-
-
-@dataclass(frozen=True)
-class FineTuned:
-    """A fine-tuned network, and how it came about.
-
-    history: a row an epoch; best_epoch: the one that is kept; accuracy: on the held-out images then, None without them;
-    record: what was trained on what, ready for JSON; it tells how many items were generated.
-    """
-
-    model: TransferModel
-    history: list[dict[str, Any]]
-    best_epoch: int
-    accuracy: float | None
-    seconds: float
-    record: dict[str, Any] = field(default_factory=dict)
-
-    @torch.no_grad()
-    def logits(self, images: LabelledImages) -> Tensor:
-        """(N, classes), on the CPU."""
-        self.model.eval()
-        device = next(self.model.parameters()).device
-        images = images.scaled_for(self.model.preprocess)
-        parts = [images.floats(part.to(device)) for part in images.pixels.split(_AT_ONCE)]
-        return torch.cat([self.model(part).float().cpu() for part in parts])
-
-    def score(self, images: LabelledImages) -> float:
-        """The share of images that it gets right."""
-        return float((self.logits(images).argmax(1) == images.labels).double().mean())
 
 
 def fine_tune(
@@ -94,41 +64,12 @@ def fine_tune(
     exist, `FingerprintMismatch` if `out` holds another training, and `Diverged` for a loss that is NaN.
     """
     hold_all_freed_memory()
-    labelled, looked_at, model = _prepare(backbone, data, held_out, training, progress)
+    labelled, looked_at, model = prepare(backbone, data, held_out, training, progress)
     if generate is not None:
         labelled = labelled.with_generated(generate)
     place = None if out is None else Path(out)
     run = _Run(model, labelled, looked_at, training, place, choose_device(device), save_every)
     return run.train(progress, told)
-
-
-def _prepare(
-    backbone: str,
-    data: Dataset | LabelledImages,
-    held_out: Dataset | LabelledImages | None,
-    training: FineTuning,
-    progress: bool,
-) -> tuple[LabelledImages, LabelledImages | None, TransferModel]:
-    check_labels(data.labels, 1, data.class_names)
-    if held_out is not None and tuple(held_out.class_names) != tuple(data.class_names):
-        other = sorted(set(held_out.class_names) ^ set(data.class_names))[:5]
-        raise InvalidInput(
-            f"held-out images must have the classes trained on, in the same order; {', '.join(other) or 'their order'} "
-            "differs"
-        )
-    size = training.image_size or (data.pixels.shape[-1] if isinstance(data, LabelledImages) else None)
-    model = build_model(backbone, len(data.class_names), size, training.schedule.pretrained, training.seed)
-    for stage in training.schedule.stages:
-        model.choose(stage.train)  # tells of an unknown layer before any work
-    loaded = [
-        part
-        if part is None or isinstance(part, LabelledImages)
-        else LabelledImages.load(part, model.preprocess, progress)
-        for part in (data, held_out)
-    ]
-    images, looked_at = (part and part.scaled_for(model.preprocess) for part in loaded)
-    assert images is not None
-    return images, looked_at, model
 
 
 class _Run:
@@ -148,12 +89,12 @@ class _Run:
         self.out, self.device, self.save_every = out, device, save_every
         self.augment = augmentation(training.augment)
         self.model = model
-        self.record = _record(model, images, held_out, training)
+        self.record = training_record(model, images, held_out, training)
+        self.model.to(device)
         regulariser = training.regulariser
         with seeded(training.seed, torch.device("cpu")):
             self.penalty = regulariser.begin(model, images) if regulariser else None
         self.needs_images = regulariser is not None and regulariser.needs_images
-        self.model.to(device)
         self.standing = Standing()
         self.best = _state(model)
         self.saved = perf_counter()
@@ -186,12 +127,13 @@ class _Run:
             optimiser.load_state_dict({**optimiser.state_dict(), "state": self.optimiser_state})
         shortcut = self._shortcut()
         with self._autocast():
-            training = _Inputs(self.images, self.model.trunk, shortcut, self.device)
+            training = StageInputs(self.images, self.model.trunk, shortcut, self.device)
             looking = None
             if self.held_out is not None:
-                looking = _Inputs(self.held_out, self.model.trunk, shortcut, self.device)
+                looking = StageInputs(self.held_out, self.model.trunk, shortcut, self.device)
         standing.seconds += perf_counter() - started
-        while standing.epoch < stage.epochs:
+        patience = self.training.patience or stage.epochs
+        while standing.epoch < stage.epochs and standing.since_best < patience:
             started = perf_counter()
             loss = self._epoch(stage, optimiser, training)
             standing.epoch, standing.epochs = standing.epoch + 1, standing.epochs + 1
@@ -213,10 +155,8 @@ class _Run:
                 self._save(optimiser)
             advance(1, f"loss {loss:.3f}" + ("" if accuracy is None else f", held out {100 * accuracy:.1f} %"))
             told(row)
-            if self.training.patience and standing.since_best >= self.training.patience:
-                break
 
-    def _epoch(self, stage: Stage, optimiser: torch.optim.Optimizer, inputs: _Inputs) -> float:
+    def _epoch(self, stage: Stage, optimiser: torch.optim.Optimizer, inputs: StageInputs) -> float:
         """One pass over the images; the mean loss."""
         number, count = self.standing.epoch, len(self.images)
         seed = self.training.seed + _EPOCHS_APART * (self.standing.epochs + 1)
@@ -243,7 +183,7 @@ class _Run:
             )
         return mean
 
-    def _step(self, inputs: _Inputs, items: Tensor, targets: Tensor, seed: int) -> Tensor:
+    def _step(self, inputs: StageInputs, items: Tensor, targets: Tensor, seed: int) -> Tensor:
         """The loss of a batch, with its gradient to come."""
         with torch.enable_grad():
             with self._autocast():
@@ -261,7 +201,7 @@ class _Run:
         return loss
 
     @torch.no_grad()
-    def _look(self, inputs: _Inputs) -> tuple[float, float]:
+    def _look(self, inputs: StageInputs) -> tuple[float, float]:
         """Accuracy and loss on the held-out images."""
         modes = {part: part.training for part in self.model.modules()}
         self.model.eval()
@@ -315,48 +255,6 @@ class _Run:
             self.saved = perf_counter()
 
 
-class _Inputs:
-    """The images of a stage, or the maps that its frozen prefix gave for them."""
-
-    def __init__(
-        self, images: LabelledImages, trunk: nn.Module, prefix: FrozenPrefix | None, device: torch.device
-    ) -> None:
-        self.images, self.trunk, self.prefix, self.device = images, trunk, prefix, device
-        self.maps: Tensor | None = None
-        if prefix is not None:
-            self.maps = prefix.all_maps(lambda first, last: self._floats(slice(first, last)), len(images))
-
-    def features(self, items: Tensor) -> tuple[Tensor, Tensor]:
-        """Images, or blanks in their place, and the features (B, D) of these items."""
-        if self.prefix is None or self.maps is None:
-            images = self._floats(items)
-            return images, self.trunk(images)
-        maps = self.maps[items.to(self.maps.device)]
-        return self.prefix.blank(len(maps), maps), self.prefix.from_maps(maps)
-
-    def _floats(self, items: Tensor | slice) -> Tensor:
-        return self.images.floats(self.images.pixels[items].to(self.device))
-
-
 def _state(model: TransferModel) -> dict[str, Tensor]:
     """A copy of all tensors."""
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
-def _record(
-    model: TransferModel, images: LabelledImages, held_out: LabelledImages | None, training: FineTuning
-) -> dict[str, Any]:
-    """What is trained on what, by which a training is known again."""
-    return {
-        "backbone": model.name,
-        "initial_weights": weights_hash(model.state_dict()),
-        "classes": list(images.class_names),
-        "data": fingerprint(images.pixels, images.labels),
-        "items": len(images),
-        "generated": images.generated,
-        "held_out": held_out and fingerprint(held_out.pixels, held_out.labels),
-        "image_size": int(images.pixels.shape[-1]),
-        "training": training.facts(),
-        "sees": training.sees.facts(),
-        "version": __version__,
-    }

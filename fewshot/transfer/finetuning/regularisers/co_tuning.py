@@ -56,8 +56,12 @@ class CoTuning(Regulariser):
         model.source_head = head
         model.trunk.eval()
         with torch.no_grad():
-            said = [head(model.trunk(images.floats(part))).softmax(1) for part in images.pixels.split(_BATCH)]
-        relationship = category_relationship(torch.cat(said), images.labels, len(images.class_names))
+            said = [
+                head(model.trunk(images.floats(part.to(model.device)))).softmax(1)
+                for part in images.pixels.split(_BATCH)
+            ]
+        relationship = category_relationship(torch.cat(said).cpu(), images.labels, len(images.class_names))
+        relationship = relationship.to(model.device)
 
         def penalty(step: Pass) -> Tensor:
             return self.strength * co_tuning_loss(head(step.features).float(), step.targets, relationship)

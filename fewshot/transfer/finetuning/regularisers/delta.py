@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from fewshot.errors import InvalidInput
+from fewshot.transfer.finetuning.regularisers.feature_maps import filter_count, noted, remember, without_filter
 from fewshot.transfer.finetuning.regularisers.regulariser import Pass, Penalty, Regulariser, register_regulariser
 
 if TYPE_CHECKING:
@@ -68,11 +68,11 @@ class Delta(Regulariser):
         weigh = _attention if self.weights == "attention" else _uniform
         weights = weigh(source, stages, model, images)
         last: dict[str, Tensor] = {}
-        _remember(model.trunk, stages, last, learning=True)
+        remember(model.trunk, stages, last, learning=True)
 
         def penalty(step: Pass) -> Tensor:
             kept: dict[str, Tensor] = {}
-            with torch.no_grad(), _noted(source, stages, kept):
+            with torch.no_grad(), noted(source, stages, kept):
                 source(step.images)
             now = {name: last.pop(name) for name in stages}  # lets go of what the pass holds
             moved = [map_distance(now[name], kept[name], weights[name]) for name in stages if now[name].requires_grad]
@@ -86,10 +86,10 @@ def _uniform(
     source: nn.Module, stages: Sequence[str], model: TransferModel, images: LabelledImages
 ) -> dict[str, Tensor]:
     kept: dict[str, Tensor] = {}
-    with torch.no_grad(), _noted(source, stages, kept):
-        source(images.floats(images.pixels[:1]))
-    counts = {name: _filters(maps) for name, maps in kept.items()}
-    return {name: torch.full((count,), 1 / count) for name, count in counts.items()}
+    with torch.no_grad(), noted(source, stages, kept):
+        source(images.floats(images.pixels[:1].to(model.device)))
+    counts = {name: filter_count(maps) for name, maps in kept.items()}
+    return {name: torch.full((count,), 1 / count, device=model.device) for name, count in counts.items()}
 
 
 def _attention(
@@ -97,7 +97,7 @@ def _attention(
 ) -> dict[str, Tensor]:
     """Of each stage (C,), by the loss of a linear classifier that is trained on the source's features."""
     every = torch.linspace(0, len(images) - 1, min(_LOOKED_AT, len(images))).long()
-    inputs, labels = images.floats(images.pixels[every]), images.labels[every]
+    inputs, labels = images.floats(images.pixels[every].to(model.device)), images.labels[every].to(model.device)
     with torch.no_grad():
         features = source(inputs)
     classifier = _fitted(features, labels, len(images.class_names))
@@ -106,7 +106,7 @@ def _attention(
     for name, uniform in _uniform(source, stages, model, images).items():
         losses = []
         for place in range(len(uniform)):
-            with torch.no_grad(), _without_filter(source.get_submodule(name), place):
+            with torch.no_grad(), without_filter(source.get_submodule(name), place):
                 losses.append(cross_entropy(classifier(source(inputs)), labels))
         found[name] = filter_weights(torch.stack(losses), whole).detach()
     return found
@@ -114,7 +114,7 @@ def _attention(
 
 def _fitted(features: Tensor, labels: Tensor, classes: int) -> nn.Linear:
     """A linear classifier of fixed features, from zero."""
-    classifier = nn.Linear(features.shape[1], classes)
+    classifier = nn.Linear(features.shape[1], classes, device=features.device)
     nn.init.zeros_(classifier.weight)
     nn.init.zeros_(classifier.bias)
     steps, rate = _PROBE
@@ -125,48 +125,3 @@ def _fitted(features: Tensor, labels: Tensor, classes: int) -> nn.Linear:
             cross_entropy(classifier(features), labels).backward()
             optimiser.step()
     return classifier.requires_grad_(False)
-
-
-def _filters(maps: Tensor) -> int:
-    return maps.shape[-1] if maps.ndim == 3 else maps.shape[1]
-
-
-@contextmanager
-def _without_filter(part: nn.Module, place: int) -> Iterator[None]:
-    """In this block one filter of the part's output is zero."""
-
-    def hook(_: nn.Module, __: Any, output: Tensor) -> Tensor:
-        masked = output.clone()
-        masked.select(2 if output.ndim == 3 else 1, place).zero_()
-        return masked
-
-    handle = part.register_forward_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-@contextmanager
-def _noted(module: nn.Module, names: Sequence[str], kept: dict[str, Tensor]) -> Iterator[None]:
-    handles = _remember(module, names, kept)
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _remember(module: nn.Module, names: Sequence[str], kept: dict[str, Tensor], learning: bool = False) -> list[Any]:
-    """Have each pass put the outputs of these parts into `kept`; with `learning` only those that have gradients."""
-
-    def hook(name: str) -> Callable[..., None]:
-        def note(_: nn.Module, __: Any, output: Any) -> None:
-            if torch.is_grad_enabled() or not learning:
-                # a copy, since an activation may follow in place
-                kept[name] = (output[0] if isinstance(output, tuple) else output).clone()
-
-        return note
-
-    parts: Mapping[str, nn.Module] = {name: module.get_submodule(name) for name in names}
-    return [part.register_forward_hook(hook(name)) for name, part in parts.items()]
