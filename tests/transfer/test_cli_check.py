@@ -43,7 +43,7 @@ def test_rank(offline_weights: None) -> None:
     leep = {row["source"]: row["scores"]["leep"] for row in told["sources"]}
     assert leep[f"{LITE0}#1"] is None
     assert leep[LITE0] < 0
-    assert "the scores" in _run("rank", *how, "--score", "logme", "--score", "gbc").output
+    assert "these " in _run("rank", *how, "--score", "logme", "--score", "gbc").output
 
 
 def test_rank_of_sources(offline_weights: None) -> None:

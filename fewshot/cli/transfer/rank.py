@@ -14,7 +14,7 @@ from fewshot.errors import InvalidInput
 if TYPE_CHECKING:
     from fewshot.transfer.transferability import Ranking
 
-SHARE = 1 / 2  # of the correlations of the scores with each other, below which they are said to disagree
+AGREED = 1 / 2  # the mean correlation of two scores below which they are said to disagree
 
 
 @click.command()
@@ -70,12 +70,11 @@ def rank(
         for name in names:
             backbone = named_backbone(name, side, device)
             table = features_of(backbone, dataset)
-            sources += [
-                Source.trained_on(
-                    features_of(backbone, chosen_images(other, "all", per_class, None, seed, skip_broken)), table, other
-                )
-                for other in datasets
-            ] or [Source.of(name, backbone, table)]
+            if not datasets:
+                sources.append(Source.of(name, backbone, table))
+            for other in datasets:
+                images = chosen_images(other, "all", per_class, None, seed, skip_broken)
+                sources.append(Source.trained_on(features_of(backbone, images), table, other))
         ranking = rank_sources(sources, dataset.labels, scores or (("leep", "nce") if datasets else None))
     if as_json:
         print_json({"data": dataset.name, "images": len(dataset), "classes": len(dataset.class_names),
@@ -91,7 +90,7 @@ def _tell(ranking: Ranking, what: str) -> None:
     print_rows(
         [{"": number, what: ranking.sources[place], "mean rank": f"{ranking.mean_ranks[place]:.1f}"}
          for number, place in enumerate(places, start=1)],
-        title="best first",
+        title=f"best first, by {', '.join(ranking.counted)}",
     )  # fmt: skip
     rows = []
     for score, values in ranking.values.items():
@@ -99,10 +98,8 @@ def _tell(ranking: Ranking, what: str) -> None:
         told = ["" if math.isnan(values[place]) else f"{values[place]:.3g} ({ranks[place]:g})" for place in places]
         rows.append({"score": score} | {str(number): cell for number, cell in enumerate(told, start=1)})
     print_rows(rows, title="scores (and ranks) of these")
-    known = [value for value in ranking.agreement().values() if not math.isnan(value)]
+    known = [value for value in ranking.agreement(ranking.counted).values() if not math.isnan(value)]
     if known:
         mean = sum(known) / len(known)
-        verdict = "agree" if mean >= SHARE else "disagree, so measure the first few"
-        click.echo(
-            f"the scores {verdict}: Spearman's rho of two of them is {mean:.2f} in the mean, {min(known):.2f} at worst"
-        )
+        verdict = "agree" if mean >= AGREED else "disagree, so measure the first few"
+        click.echo(f"these {verdict}: Spearman's rho of two is {mean:.2f} in the mean, {min(known):.2f} at worst")

@@ -75,13 +75,15 @@ class Ranking:
         )
 
     @property
-    def mean_ranks(self) -> tuple[float, ...]:
-        """The mean rank of each source over the scores of `TRUSTED` that are here, or else over all.
+    def counted(self) -> tuple[str, ...]:
+        """The scores that the order goes by: those of `TRUSTED` that every source has, or else all such scores."""
+        whole = [score for score, values in self.values.items() if not any(map(math.isnan, values))]
+        return tuple(score for score in TRUSTED if score in whole) or tuple(whole)
 
-        A score that some source lacks does not count.
-        """
-        whole = {score: self.ranks(score) for score in self.values if not any(map(math.isnan, self.values[score]))}
-        counted = [whole[score] for score in TRUSTED if score in whole] or list(whole.values())
+    @property
+    def mean_ranks(self) -> tuple[float, ...]:
+        """The mean rank of each source over the scores that count; NaN where there are none."""
+        counted = [self.ranks(score) for score in self.counted]
         if not counted:
             return tuple(math.nan for _ in self.sources)
         return tuple(sum(ranks[place] for ranks in counted) / len(counted) for place in range(len(self.sources)))
@@ -91,10 +93,10 @@ class Ranking:
         """The sources from best to worst by mean rank."""
         return tuple(self.sources[place] for place in sorted(range(len(self.sources)), key=self.mean_ranks.__getitem__))
 
-    def agreement(self) -> dict[str, float]:
+    def agreement(self, scores: Sequence[str] | None = None) -> dict[str, float]:
         """Spearman's rho of each pair of scores, "logme, gbc", over the sources that both have; two or more."""
         found = {}
-        for one, other in combinations(self.values, 2):
+        for one, other in combinations(scores or self.values, 2):
             pairs = [(a, b) for a, b in zip(self.values[one], self.values[other], strict=True) if a == a and b == b]
             if len(pairs) > 1:
                 found[f"{one}, {other}"] = spearman(*map(list, zip(*pairs, strict=True)))
@@ -114,6 +116,7 @@ class Ranking:
         """Scores, ranks, order and agreement; what is not known is null."""
         return {
             "order": list(self.order),
+            "counted": list(self.counted),
             "sources": [
                 {
                     "source": name,
