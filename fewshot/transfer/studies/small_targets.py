@@ -34,7 +34,10 @@ def small_target(name: str, classes: int, images: int, least: int | None = None)
 
 
 def depth_tables(dataset: Dataset, side: int = 64, pretrained: bool = True) -> dict[str, EmbeddingTable]:
-    """The features of EfficientNet-Lite0 after each of its five stages, and the last ones: "stage 1" to "last"."""
+    """The features of EfficientNet-Lite0 after each of its five stages, and the last ones: "stage 1" to "last".
+
+    The stages come from one pass and carry its fingerprint.
+    """
     made = [
         fewshot.create_backbone(LITE0, device="cpu", pretrained=pretrained, layers=layers, blend=side_by_side)
         for layers in ([0, 1, 2, 3, 4], None)
