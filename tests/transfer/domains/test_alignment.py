@@ -234,6 +234,14 @@ def test_published_nearest_neighbour(shared_data, source, target, published) -> 
     assert 100 * (found == right.labels).double().mean() == pytest.approx(published, abs=0.01)
 
 
+@pytest.mark.slow
+def test_published_joint_adaptation(shared_data) -> None:
+    table = office_caltech10()
+    left, right = (table.select(where={"domain": name}) for name in ("caltech", "amazon"))
+    found = create_adaptation("jda").adapt(left.features, left.labels, right.features)
+    assert 100 * (found == right.labels).double().mean() == pytest.approx(44.78, abs=0.3)
+
+
 def test_published_flow_kernel(shared_data) -> None:
     table = office_caltech10()
     left, right = (table.select(where={"domain": name}) for name in ("caltech", "amazon"))

@@ -14,7 +14,7 @@ from fewshot.transfer.domains.distances.coral import coral_loss
 @register_adaptation("deep-coral", paper="Sun and Saenko 2016, Deep CORAL, arXiv:1607.01719")
 @dataclass(frozen=True)
 class DeepCoral(DeepAdaptation):
-    """The CORAL distance of the logits, as in the paper; its weight grows until it weighs as much as the labels."""
+    """The CORAL distance of the logits; the paper picks `weight` such that both losses are alike in the end."""
 
     weight: float = 10.0
 
