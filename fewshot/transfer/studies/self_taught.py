@@ -72,7 +72,12 @@ def section(results: Sequence[TransferResult]) -> str:
     lines: list[str] = []
     for case in sorted({result.case for result in results}):
         rows = sorted((each for each in results if each.case == case), key=lambda each: METHODS.index(each.method))
-        lines += [f"**{case}**", "", "| features | sees | accuracy, % | draws | by seed, % |", "|---|---|---|---|---|"]
+        lines += [
+            f"**{case}**{_taught_for(rows)}",
+            "",
+            "| features | sees | accuracy, % | draws | by seed, % |",
+            "|---|---|---|---|---|",
+        ]
         for row in rows:
             known = row.interval
             seeds = ", ".join(f"{100 * value:.1f}" for value in row.more.get("by seed", []))
@@ -82,6 +87,11 @@ def section(results: Sequence[TransferResult]) -> str:
             )
         lines += ["", " ".join(_answers(rows)), ""]
     return "\n".join(lines).rstrip()
+
+
+def _taught_for(rows: Sequence[TransferResult]) -> str:
+    lengths = {(row.data["steps"], row.data["batch"]) for row in rows if row.method in TAUGHT and "steps" in row.data}
+    return "".join(f", autoencoders taught for {steps} steps of {batch} images" for steps, batch in sorted(lengths))
 
 
 def _answers(rows: Sequence[TransferResult]) -> Iterator[str]:

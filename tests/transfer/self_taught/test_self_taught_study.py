@@ -5,7 +5,8 @@ from fewshot.transfer.studies import load_study
 
 
 def result(method: str, draws: list[float], case: str = "cifar-fs, 1-shot", **more) -> TransferResult:
-    return TransferResult("self_taught", case, method, INDUCTIVE, draws, more=more, provenance={})
+    data = {"steps": 720, "batch": 16}
+    return TransferResult("self_taught", case, method, INDUCTIVE, draws, data=data, more=more, provenance={})
 
 
 def test_nothing_yet() -> None:
@@ -23,6 +24,7 @@ def test_the_answer_follows_the_numbers() -> None:
         result("ImageNet", [value + 0.3 + 0.01 * place for place, value in enumerate(draws)]),
     ]
     told = load_study("self_taught").section(results)
+    assert "**cifar-fs, 1-shot**, autoencoders taught for 720 steps of 16 images" in told
     assert "better than random weights (+11.0 ± 0.0 points)" in told
     assert "the same within the error as raw pixels" in told
     assert "worse than ImageNet" in told
