@@ -7,7 +7,14 @@ import torch
 
 from fewshot.backbones import create_backbone
 from fewshot.errors import Diverged, FingerprintMismatch, InvalidInput, UnknownName, UnreadableFile
-from fewshot.transfer.finetuning import FineTuning, LabelledImages, build_model, fine_tune, parse_schedule
+from fewshot.transfer.finetuning import (
+    FineTuning,
+    LabelledImages,
+    build_model,
+    create_regulariser,
+    fine_tune,
+    parse_schedule,
+)
 from fewshot.transfer.finetuning.trainer import _Run
 from fewshot.transfer.sees import INDUCTIVE, TARGET_ONLY
 
@@ -113,6 +120,37 @@ def test_a_stopped_training_goes_on_to_the_same_numbers(digits, tmp_path, stop, 
     assert torch.equal(weights_of(again)["head.weight"], weights_of(whole)["head.weight"])
 
 
+@pytest.mark.parametrize("name", ["stoch-norm", "lora", "delta"])
+def test_a_regularised_training_goes_on_to_the_same_numbers(digits, tmp_path, name):
+    if name == "lora":
+        pytest.importorskip("peft")
+    training = settings("head epochs=2 rate=0.01; all epochs=3", regulariser=create_regulariser(name))
+    whole = tune(digits(4), training)
+
+    def interrupt(row) -> None:
+        if row["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(digits(4), training, out=tmp_path, told=interrupt, save_every=0)
+    resumed = tune(digits(4), training, out=tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(weights_of(whole).values(), weights_of(resumed).values(), strict=True))
+
+
+def test_a_stage_that_was_stopped_when_it_was_to_end_ends(digits, tmp_path):
+    training = settings("head epochs=9 rate=1e-9; all epochs=9 rate=1e-9", patience=2)
+    whole = tune(digits(2), training, digits(5, 5))
+
+    def interrupt(row) -> None:
+        if row["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(digits(2), training, digits(5, 5), out=tmp_path, told=interrupt, save_every=0)
+    resumed = tune(digits(2), training, digits(5, 5), out=tmp_path)
+    assert [row["stage"] for row in resumed.history] == [row["stage"] for row in whole.history]
+
+
 def test_a_folder_of_another_training_is_refused(digits, tmp_path):
     tune(digits(3), settings(), out=tmp_path)
     with pytest.raises(FingerprintMismatch, match="belongs to another training: .*training.augment is 'none' there"):
@@ -168,6 +206,8 @@ def test_what_is_refused(digits):
         tune(images, settings(), others)
     with pytest.raises(Diverged, match="the loss of fewshot:conv4-28 is NaN or infinite"):
         tune(images, settings("all epochs=9 rate=1e30", optimizer="sgd"))
+    with pytest.raises(InvalidInput, match="images are prepared at 28 pixels, and image_size is 32"):
+        tune(images, settings(image_size=32))
     with pytest.raises(InvalidInput, match="one label an image"):
         LabelledImages(images.pixels, images.labels[:-1], images.class_names, images.scale)
     with pytest.raises(InvalidInput, match="images must be bytes"):
