@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,10 @@ def fit(classifier: str, source: Tensor, labels: Tensor, weights: Tensor | None 
                 f"the weights leave {int(used.sum())} source items of fewer than two classes; weigh less"
             )
         scaled = (weights / weights.mean()).double().numpy()
-    return make_pipeline(scaler, kinds[classifier].fit(items, labels.numpy(), sample_weight=scaled))
+    with warnings.catch_warnings():
+        # one item a class is what few shots are
+        warnings.filterwarnings("ignore", message="The number of unique classes is greater than 50%")
+        return make_pipeline(scaler, kinds[classifier].fit(items, labels.numpy(), sample_weight=scaled))
 
 
 def nearest_label(source: Tensor, labels: Tensor, target: Tensor, block: int = 2048) -> Tensor:
