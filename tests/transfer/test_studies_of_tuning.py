@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fewshot.transfer import INDUCTIVE, TransferResult, TransferStore
-from fewshot.transfer.finetuning import parse_schedule
+from fewshot.transfer.finetuning import FineTuning, parse_schedule
 from fewshot.transfer.studies import augmentation, few_images, layers, load_study, regularisers, stages
 from fewshot.transfer.studies.few_images import Measurement, drawn, epochs_of, measure
 
@@ -15,7 +15,8 @@ NAMES = ["layers", "stages", "regularisers", "augmentation"]
 
 def result(study: str, data: str, shots: int, method: str, *draws: float) -> TransferResult:
     facts = {"dataset": data, "shots": shots}
-    return TransferResult(study, f"{data}, {shots} shots", method, INDUCTIVE, draws, data=facts)
+    case = Measurement(data, shots, method, lambda images: FineTuning()).case
+    return TransferResult(study, case, method, INDUCTIVE, draws, data=facts)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -37,8 +38,8 @@ def test_answers_follow_the_numbers():
     told = stages.section(results)
     assert "| head | inductive | 60.0 ± 24.8 | 75.0 ± 12.4 | 60.0 ± 24.8 |" in told
     assert "better on caltech101, 20 shots (+10.3 ± 1.4)" in told
-    assert "worse on caltech101, 1 shots (-10.0 ± 2.5)" in told
-    assert "not told apart on mnist, 1 shots" in told
+    assert "worse on caltech101, 1 shot (-10.0 ± 2.5)" in told
+    assert "not told apart on mnist, 1 shot" in told
     assert "From pretrained weights against random ones: not measured." in told
 
 

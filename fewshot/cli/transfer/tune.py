@@ -35,15 +35,31 @@ NEXT = """next, in Python:
 @click.option("--shots", type=click.IntRange(1), help="Learn from so many images a class, score the others.")
 @click.option("--held-out", type=float, default=0.2, show_default=True, help="Share that is scored, without --shots.")
 @click.option(
-    "--validation", type=float, default=0.2, help="Share of the rest that ends stages early, with --patience."
+    "--validation",
+    type=float,
+    default=0.2,
+    show_default=True,
+    help="Share of the rest that ends stages early, with --patience.",
 )
 @click.option("--patience", type=click.IntRange(0), default=0, help="Epochs without a better accuracy; 0 for never.")
 @click.option("--image-size", type=click.IntRange(8), help="In pixels; by default the network's own.")
 @click.option("--batch", type=click.IntRange(2), default=32, show_default=True, help="Images a step.")
-@click.option("--optimizer", type=click.Choice(["adamw", "sgd"]), default="adamw", show_default=True)
+@click.option(
+    "--optimizer",
+    type=click.Choice(["adamw", "sgd"]),
+    default="adamw",
+    show_default=True,
+    help="How gradients become steps.",
+)
 @click.option("--weight-decay", type=float, default=1e-4, show_default=True, help="Of the weights, a step.")
 @click.option("--clip", type=float, default=0.0, help="Largest norm of the gradient; 0 for no limit.")
-@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="What most is computed in.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of split, first head and batches.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
 @json_option

@@ -120,7 +120,10 @@ class _IntermediatesAndOutput(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """One pass; it ends at the last of the layers where the final features are not asked for."""
-        if OUTPUT in self.names:
+        if not self.stages:
+            found = {OUTPUT: self.module(images)}
+            maps = []
+        elif OUTPUT in self.names:
             last, maps = self.module.forward_intermediates(images, indices=self.indices)
             found = {OUTPUT: self.module.forward_head(last)}
         else:

@@ -21,7 +21,7 @@ from fewshot.transfer.studies.few_images import (
     told,
     verdict,
 )
-from fewshot.transfer.studies.stages import ALL, schedule_of
+from fewshot.transfer.studies.stages import ALL, RATES, schedule_of
 from fewshot.transfer.studies.study import Study
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def section(results: Sequence[TransferResult]) -> str:
     """The table, each policy against none, and whether the gain falls with the shots."""
     if not results:
         return "Nothing is measured yet."
-    lines = table(results, METHODS)
+    lines = [*table(results, METHODS), RATES, ""]
     found = {(result.data["shots"], result.method): torch.tensor(result.draws) for result in results}
     fewest, most = min(shots for shots, _ in found), max(shots for shots, _ in found)
     for method in METHODS[1:]:

@@ -38,7 +38,7 @@ class Measurement:
     @property
     def case(self) -> str:
         """Data and shots, as the store names them."""
-        return f"{self.data}, {self.shots} shots"
+        return f"{self.data}, {self.shots} shot{'s' if self.shots > 1 else ''}"
 
 
 def epochs_of(steps: int, images: int) -> int:
@@ -118,12 +118,8 @@ def table(results: Sequence[TransferResult], methods: Sequence[str]) -> list[str
             sees = next(result.sees.kind for result in own if result)
             lines.append(f"| {method} | {sees} | " + " | ".join(map(_cell, own)) + " |")
     draws = ", ".join(map(str, sorted({len(result.draws) for result in results})))
-    return [
-        *lines,
-        "",
-        f"Accuracy in %, mean ± half of the 95 % interval over {draws} draws; the draws are paired.",
-        "",
-    ]
+    about = f"Accuracy in %, mean ± half of the 95 % interval over {draws} draws, which are the same for all methods."
+    return [*lines, "", about, ""]
 
 
 def _cell(result: TransferResult | None) -> str:

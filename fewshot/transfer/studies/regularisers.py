@@ -18,7 +18,7 @@ from fewshot.transfer.studies.few_images import (
     tests_against,
     verdict,
 )
-from fewshot.transfer.studies.stages import ALL, schedule_of
+from fewshot.transfer.studies.stages import ALL, RATES, schedule_of
 from fewshot.transfer.studies.study import Study
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def section(results: Sequence[TransferResult]) -> str:
     """The table, and each regulariser against none."""
     if not results:
         return "Nothing is measured yet."
-    lines = table(results, METHODS)
+    lines = [*table(results, METHODS), RATES, ""]
     for method in METHODS[1:]:
         tests = tests_against(results, method, PLAIN)
         if tests:

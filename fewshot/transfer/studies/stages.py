@@ -29,6 +29,7 @@ SHOTS = (1, 5, 20)
 HEAD, FROZEN, ALL, GRADUAL, FULL, SCRATCH = "head", "early layers frozen", "lp-ft", "gradual", "full", "scratch"
 METHODS = (HEAD, FROZEN, ALL, GRADUAL, FULL, SCRATCH)
 STEPS = 12  # of each stage that trains the trunk; one of the head alone, which costs nothing, takes four times as many
+RATES = "All train at the same rates and for equally many steps; nothing is tuned to a case."
 
 
 def schedule_of(method: str, images: int) -> str:
@@ -72,7 +73,7 @@ def section(results: Sequence[TransferResult]) -> str:
     """The table, and three answers."""
     if not results:
         return "Nothing is measured yet."
-    lines = table(results, METHODS)
+    lines = [*table(results, METHODS), RATES, ""]
     lines.append(f"- Fine-tuning (lp-ft) against features alone (head): {verdict(tests_against(results, ALL, HEAD))}.")
     lines.append(
         "- Early layers frozen against all trained, both after the same head, on photos (close to ImageNet) and digits "

@@ -36,6 +36,15 @@ def test_a_data_set_is_embedded_once(extractor):
     assert torch.equal(extractor.embed(part, progress=False)[1].features, table.features)
 
 
+@pytest.mark.parametrize("layers", [["output"], ["blocks.2"], ["output", "blocks.0"]])
+def test_some_layers_are_the_columns_of_all(extractor, layers):
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    some = layer_extractor(LITE, layers, "cpu", "float32")
+    assert list(some(images)) == layers
+    for name, values in some(images).items():
+        torch.testing.assert_close(values, extractor(images)[name], rtol=1e-3, atol=1e-4)
+
+
 def test_chosen_layers_and_unknown_ones():
     some = layer_extractor("torchvision:resnet18", ["layer2", -1], "cpu", "float32", pretrained=False)
     assert (some.names, some.widths) == (("layer2", "layer4"), (128, 512))
