@@ -54,8 +54,8 @@ def section(results: Sequence[TransferResult]) -> str:
     for case, found in by_case(results).items():
         lines += [f"**{case}**", "", *table(found, NEAREST), "", f"{case}: {verdict(found, NEAREST)}.", ""]
     lines.append(
-        "Every class has the same number of pictures in the target, which ot and jdot assume and others don't: where the "
-        "class shares are not known to be alike, expect less of these two."
+        "Every class has the same number of pictures in the target, which ot and jdot assume and others don't: where "
+        "the class shares are not known to be alike, expect less of these two."
     )
     return "\n".join(lines).strip()
 
