@@ -17,6 +17,8 @@ from words_tables import few_shot_figure, few_shot_section, load_results
 from fewshot.benchmark.experiments import curves_figure, experiments_markdown, list_experiments, load_experiment
 from fewshot.benchmark.report import replace_block
 from fewshot.files import whole_file
+from fewshot.transfer import TransferStore
+from fewshot.transfer.report import report
 
 PAGE = Path(__file__).parent.parent / "docs" / "speed.md"
 EXPERIMENTS = PAGE.with_name("experiments.md")
@@ -24,6 +26,7 @@ ATTRIBUTES = PAGE.with_name("attributes.md")
 WORDS = PAGE.with_name("words.md")
 CLASSIFY = PAGE.with_name("classify.md")
 INDEX = PAGE.with_name("index.md")
+TRANSFER = PAGE.with_name("transfer_report.md")
 FINDINGS = Path(__file__).parent / "findings"
 
 
@@ -107,9 +110,11 @@ if __name__ == "__main__":
     replace_block(WORDS, bridges_section())
     renew_few_shot()
     replace_block(CLASSIFY, classify_section())
+    with whole_file(TRANSFER) as beside:
+        beside.write_text(report(TransferStore(Path(__file__).parent / "transfer_store")), encoding="utf-8")
     replace_block(INDEX, ways_section(), block="ways")
     replace_block(INDEX, rules_section(), block="rules")
     replace_block(INDEX, rejection_section(), block="rejection")
     replace_block(INDEX, speed_section(), block="index-speed")
-    pages = ", ".join(page.name for page in (PAGE, EXPERIMENTS, ATTRIBUTES, WORDS, CLASSIFY, INDEX))
+    pages = ", ".join(page.name for page in (PAGE, EXPERIMENTS, ATTRIBUTES, WORDS, CLASSIFY, INDEX, TRANSFER))
     print(f"renewed the tables in {pages}")

@@ -29,6 +29,7 @@ SCHEDULES = {
 }
 KEPT = "fewshot, frozen layers run once"
 WAYS = ("plain loop", KEPT)
+WORK = "Fine-tuning with what is frozen run once, and all layers in one pass, against plain loops; one thread"
 
 
 def images_of(side: int) -> LabelledImages:
@@ -68,7 +69,7 @@ def main(rounds: int) -> None:
 
     def note(work: str, found: dict[str, dict[str, float]]) -> None:
         measurements[f"{work}, {about}"] = found
-        keep("transfer_training", {"backbone": BACKBONE, "threads": 1, "measurements": measurements})
+        keep("transfer_training", {"work": WORK, "backbone": BACKBONE, "threads": 1, "measurements": measurements})
 
     for work, schedule in SCHEDULES.items():
         note(

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from fewshot.cli import main
 
 LITE0 = "timm:tf_efficientnet_lite0"
-SMALL = ["--side", "32", "--per-class", "12", "--classes", "4", "--device", "cpu"]
+SMALL = ["--image-size", "32", "--per-class", "12", "--classes", "4", "--device", "cpu"]
 
 
 def _run(*arguments: str) -> Result:

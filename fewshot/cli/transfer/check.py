@@ -51,7 +51,7 @@ def check(
     \b
     Example:
       fewshot transfer check my/photos --shots 5
-      fewshot transfer check digits --backbone timm:tf_efficientnet_lite0#2 --side 64 --per-class 40
+      fewshot transfer check digits --backbone timm:tf_efficientnet_lite0#2 --image-size 64 --per-class 40
     """
     from fewshot.episodes import EpisodeSampler
     from fewshot.learners import parse_learner

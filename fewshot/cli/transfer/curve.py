@@ -48,7 +48,7 @@ def curve(
     \b
     Example:
       fewshot transfer curve my/photos --goal 0.9 --out curve.png
-      fewshot transfer curve digits --shots 1,2,4,8 --side 64 --per-class 40
+      fewshot transfer curve digits --shots 1,2,4,8 --image-size 64 --per-class 40
     """
     from fewshot.learners import parse_learner
     from fewshot.transfer.small_data import Extrapolation, draw_learning_curve, learning_curve

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 _OPTIONS = (
     click.option("--backbone", default=LITE0, show_default=True, help="Embeds pictures; tables need none."),
-    click.option("--side", type=click.IntRange(32), help="Pixels; smaller than the backbone's own is faster."),
+    click.option(
+        "--image-size", "side", type=click.IntRange(32), help="Pixels; smaller than the backbone's own is faster."
+    ),
     click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto."),
     click.option("--unlabelled", is_flag=True, help="The target has no labels, or none that may be looked at."),
     click.option("--shared-classes", is_flag=True, help="Take only the classes that both have."),

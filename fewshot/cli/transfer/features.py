@@ -17,7 +17,9 @@ _OPTIONS = (
     click.option("--split", default="all", show_default=True, help="The split of a data set."),
     click.option("--per-class", type=click.IntRange(1), help="Look at so many images a class; by default at all."),
     click.option("--classes", type=click.IntRange(2), help="Look at so many classes; by default at all."),
-    click.option("--side", type=click.IntRange(32), help="Pixels; smaller than the backbone's own is faster."),
+    click.option(
+        "--image-size", "side", type=click.IntRange(32), help="Pixels; smaller than the backbone's own is faster."
+    ),
     click.option("--seed", default=0, show_default=True, help="Of images and draws."),
     click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto."),
     click.option("--skip-broken", is_flag=True, help="Leave out images that cannot be read."),

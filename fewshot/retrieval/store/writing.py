@@ -54,7 +54,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 def _keep(path: Path) -> None:
-    """Have the new name of `path` reach the disk; where it does not, what is there now is the new state all the same."""
+    """Have the new name of `path` reach the disk; where it does not, the new state is there all the same."""
     try:
         flush(path.parent)
     except OSError as error:
