@@ -29,7 +29,7 @@ SHOTS = (1, 5, 20)
 HEAD, FROZEN, ALL, GRADUAL, FULL, SCRATCH = "head", "early layers frozen", "lp-ft", "gradual", "full", "scratch"
 METHODS = (HEAD, FROZEN, ALL, GRADUAL, FULL, SCRATCH)
 STEPS = 12  # of each stage that trains the trunk; one of the head alone, which costs nothing, takes four times as many
-RATES = "All train at the same rates and for equally many steps; nothing is tuned to a case."
+RATES = "All train the trunk at the same rates and for equally many steps; nothing is tuned to a case."
 
 
 def schedule_of(method: str, images: int) -> str:

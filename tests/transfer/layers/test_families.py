@@ -21,7 +21,7 @@ FAMILIES = [
     ("timm:densenet121", 48, "features.norm0", "features.norm5", 64, 1024),
     ("timm:mobilenetv3_small_050", 48, "bn1", "blocks.5", 16, 1024),
     ("timm:vit_tiny_patch16_224", 224, "blocks.0", "blocks.11", 192, 192),
-    ("timm:swin_tiny_patch4_window7_224", 224, "layers.0", "layers.3", 96, 768),
+    pytest.param("timm:swin_tiny_patch4_window7_224", 224, "layers.0", "layers.3", 96, 768, marks=pytest.mark.slow),
     ("timm:convnext_atto", 48, "stages.0", "stages.3", 40, 320),
     ("fewshot:conv4", 84, "block1", "block4", 64, 1600),
     pytest.param("torchvision:vgg11", 48, "features.0", "features.18", 64, 4096, marks=pytest.mark.slow),
