@@ -29,7 +29,11 @@ SHOTS = (1, 5, 20)
 HEAD, FROZEN, ALL, GRADUAL, FULL, SCRATCH = "head", "early layers frozen", "lp-ft", "gradual", "full", "scratch"
 METHODS = (HEAD, FROZEN, ALL, GRADUAL, FULL, SCRATCH)
 STEPS = 12  # of each stage that trains the trunk; one of the head alone, which costs nothing, takes four times as many
-RATES = "All train the trunk at the same rates and for equally many steps; nothing is tuned to a case."
+RATES = (
+    "All train the trunk at the same rates and for equally many steps; nothing is tuned to a case. Batch norms of "
+    "trained layers take the statistics of the batch, and so few steps hardly bring the moving ones of evaluation "
+    "after them; only LoRA keeps the pretrained ones, as `norms=frozen` in a schedule does."
+)
 
 
 def schedule_of(method: str, images: int) -> str:
