@@ -70,7 +70,7 @@ def main() -> None:
 
 def measure(vectors: np.ndarray, truth: Truth, place: Path, rounds: int, quick: bool) -> dict[str, Any]:
     choice = choose(len(vectors), vectors.shape[1], "cosine", None, 0.95, K, 1)
-    work = {"build": build_race(vectors, choice.factory, place, max(3, rounds - 2))}
+    work = {"build": build_race(vectors, choice.factory, place, rounds if quick else max(3, rounds - 2))}
     start = perf_counter()
     index = Index.build(vectors, place / "whole.index", progress=False)
     whole = perf_counter() - start
