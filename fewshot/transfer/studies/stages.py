@@ -34,8 +34,8 @@ TUNED = "rate=0.001 trunk=0.1 warmup=0.1"
 RATES = (
     "All take equally many steps; the trunk goes at a rate of 0.0001, which did better than 0.0003 on three draws that "
     "are not reported, and nothing else is tuned. Batch norms keep the statistics of the pretraining, but where they "
-    "are said to move: there, and from random weights (at 0.001), they take those of the batch, and so few steps hardly "
-    "bring the moving ones of evaluation after them."
+    "are said to move: there, and from random weights (at 0.001), they take those of the batch, and so few steps "
+    "hardly bring the moving ones of evaluation after them."
 )
 
 
