@@ -62,6 +62,10 @@ def layers(images: LabelledImages) -> dict[str, Callable[[], object]]:
 @click.command()
 @click.option("--rounds", default=3, show_default=True, help="Rounds that are timed.")
 def main(rounds: int) -> None:
+    measure(rounds)
+
+
+def measure(rounds: int = 3) -> None:
     torch.set_num_threads(1)
     images = images_of(SIDE)
     about = f"{len(images)} images of {SIDE} pixels"
