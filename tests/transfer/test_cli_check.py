@@ -46,7 +46,7 @@ def test_rank(offline_weights: None) -> None:
     assert "these " in _run("rank", *how, "--score", "logme", "--score", "gbc").output
 
 
-def test_rank_of_sources(offline_weights: None) -> None:
+def test_rank_of_sources(offline_weights: None, shared_data: Path) -> None:
     how = ("digits", "--source", "digits", "--source", "mnist-usps", *SMALL)
     told = _json("rank", *how)
     assert told["order"][0] == "digits"  # a head for these very images
