@@ -32,11 +32,11 @@ METHODS = (HEAD, FROZEN, ALL, MOVING, GRADUAL, FULL, SCRATCH)
 STEPS = 20  # of each stage that trains the trunk; one of the head alone, which costs nothing, takes four times as many
 TUNED = "rate=0.001 trunk=0.1 warmup=0.1"
 RATES = (
-    "All take equally many steps. At a first rate of 0.001 for the trunk fine-tuning lost to fixed features on these "
-    "very draws; 0.0001 was then taken, which beat 0.0003 on average over three other draws of the same images, on photos in "
-    "4 of 4 settings and on digits in 1 of 4. Batch norms keep the statistics of the pretraining, but where they are "
-    "said to move: there, and from random weights (at 0.001), they take those of the batch, and so few steps hardly "
-    "bring the moving ones of evaluation after them."
+    "All take equally many steps. At a first rate of 0.001 for the trunk fine-tuning lost to fixed features on "
+    "these very draws; 0.0001 was then taken, which beat 0.0003 on average over three other draws of the same "
+    "images, on photos in 4 of 4 settings and on digits in 1 of 4. Batch norms keep the statistics of the "
+    "pretraining, but where they are said to move: there, and from random weights (at 0.001), they take those of "
+    "the batch, and so few steps hardly bring the moving ones of evaluation after them."
 )
 
 
