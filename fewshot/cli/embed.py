@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from fewshot.cli.arguments import load_images, parse_layers
+from fewshot.cli.arguments import device_option, load_images, parse_layers, skip_broken_option
 from fewshot.cli.output import json_option, print_facts, print_json, told_warnings
 
 
@@ -18,10 +18,10 @@ from fewshot.cli.output import json_option, print_facts, print_json, told_warnin
 @click.option("--split", default="all", show_default=True, help="The split of a data set.")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images at a time.")
 @click.option("--workers", type=click.IntRange(0), help="Processes that decode; by default one a core.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
+@device_option
 @click.option("--precision", default="auto", show_default=True, help="float32, bfloat16, float16 or auto.")
 @click.option("--layers", help="Layers to take instead of the last, by name or index, with commas between.")
-@click.option("--skip-broken", is_flag=True, help="Leave out images that cannot be read.")
+@skip_broken_option
 @json_option
 def embed(
     images: str,

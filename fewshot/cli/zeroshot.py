@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fewshot.cli.arguments import load_images
+from fewshot.cli.arguments import device_option, load_images
 from fewshot.cli.output import json_option, print_json, print_rows, told_warnings
 from fewshot.errors import InvalidInput
 from fewshot.files import read_json
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--descriptions", help="A FILE.json of texts by class, or 'own' for those of the data set.")
 @click.option("--background", multiple=True, help="A name for what is none of the classes.")
 @click.option("--confused", type=click.IntRange(0), default=5, show_default=True, help="Confused pairs to print.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
+@device_option
 @click.option("--precision", default="auto", show_default=True, help="float32, bfloat16, float16 or auto.")
 @click.option("--out", type=click.Path(path_type=Path), help="A JSON file to write the results to.")
 @json_option

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from fewshot.cli.arguments import with_options
 
 if TYPE_CHECKING:
     from fewshot.learners import Learner
@@ -20,16 +21,12 @@ store_option = click.option(
 )
 
 
-def result_filters(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that choose results by name."""
-    for option in (
-        click.option("--task", default="*", help="Only tasks that match, such as '5-way 1-shot'."),
-        click.option("--learner", default="*", help="Only learners that match."),
-        click.option("--backbone", default="*", help="Only backbones that match."),
-        click.option("--dataset", default="*", help="Only data sets that match."),
-    ):
-        command = option(command)
-    return command
+result_filters = with_options(
+    click.option("--dataset", default="*", help="Only data sets that match."),
+    click.option("--backbone", default="*", help="Only backbones that match."),
+    click.option("--learner", default="*", help="Only learners that match."),
+    click.option("--task", default="*", help="Only tasks that match, such as '5-way 1-shot'."),
+)
 
 
 class Ways(click.ParamType):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fewshot.cli.arguments import device_option
 from fewshot.cli.output import json_option, print_facts, print_json, print_rows, told_warnings
 from fewshot.errors import InvalidInput
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @click.option(
     "--tasks", type=click.IntRange(2), help="For a quick look: at most so many tasks (or draws) an evaluation."
 )
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
+@device_option
 @click.option("--record", is_flag=True, help="For maintainers: write the result into the experiment's file.")
 @json_option
 def reproduce(

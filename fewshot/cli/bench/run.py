@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fewshot.cli.arguments import parse_layers
+from fewshot.cli.arguments import device_option, parse_layers
 from fewshot.cli.bench.options import Ways, parse_learners, store_option
 from fewshot.cli.bench.results import result_row
 from fewshot.cli.output import json_option, print_json, told_warnings
@@ -52,7 +52,7 @@ def _many(name: str, default: list[Any] | None = None, **more: Any) -> Any:
     show_default=True,
     help="How learners choose their settings.",
 )
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
+@device_option
 @click.option("--precision", default="auto", show_default=True, help="float32, bfloat16, float16 or auto.")
 @click.option("--layers", help="Layers to take instead of the last; pre-projection for ProLIP.")
 @click.option(

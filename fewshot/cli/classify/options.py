@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from fewshot.cli.arguments import device_option, with_options
 
 if TYPE_CHECKING:
     from fewshot.classify import FewShotClassifier
     from fewshot.classify.sources import Source
     from fewshot.learners import Learner
 
-_OPTIONS = (
+making_options = with_options(
     click.option("--backbone", help="Makes the features; by default as the images ask for, like the learner."),
     click.option("--learner", default="auto", show_default=True, help="name, name:setting=value,... or auto."),
     click.option("--words/--no-words", default=None, help="Use the class names too; by default for pictures only."),
     click.option("--templates", multiple=True, help="A set such as simple, or a sentence with {}; repeatable."),
     click.option("--descriptions", type=click.Path(path_type=Path), help='JSON: {"class": ["a sentence", ...]}.'),
-    click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto."),
+    device_option,
 )
-
-
-def making_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that `make_classifier` takes."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
 
 
 def make_classifier(

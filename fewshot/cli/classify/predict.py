@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fewshot.cli.arguments import device_option, skip_broken_option
 from fewshot.cli.output import json_option, print_json, print_rows, told_warnings
 from fewshot.errors import InvalidInput
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 @click.argument("images", nargs=-1, required=True)
 @click.option("--top", default=1, show_default=True, help="How many classes to tell, best first.")
 @click.option("--abstain", default=0.0, show_default=True, help='Say "none" where the confidence is below this.')
-@click.option("--skip-broken", is_flag=True, help="Leave out images that cannot be read.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
+@skip_broken_option
+@device_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @json_option
 def predict(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fewshot.cli.arguments import device_option
 from fewshot.cli.output import json_option, print_json, print_rows, told_warnings
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     help="What must be enough: how far the class is ahead of the runner-up, or its score alone.",
 )
 @click.option("--reject-at", type=float, help='Say "none" unless the evidence is more than this.')
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
+@device_option
 @json_option
 def classify(
     index: Path,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import click
 
+from fewshot.cli.arguments import device_option, skip_broken_option, with_options
 from fewshot.errors import InvalidInput
 
 _UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
@@ -17,15 +17,15 @@ wait_option = click.option(
     "--wait", type=click.FloatRange(0), default=0.0, show_default=True, help="Seconds to wait for another writer."
 )
 
-_EMBEDDING = (
+embedding_options = with_options(
     click.option("--backbone", help="The network, or its name among `fewshot backbones list`."),
     click.option("--texts", help="The column of a table that holds texts."),
     click.option("--paths", help="The column of a table that holds paths of pictures."),
     click.option("--columns", help="Columns of the source to keep, with commas between; by default all."),
-    click.option("--skip-broken", is_flag=True, help="Leave out images that cannot be read."),
+    skip_broken_option,
     click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Items at a time."),
     click.option("--workers", type=click.IntRange(0), help="Processes that decode; by default one a core."),
-    click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto."),
+    device_option,
     click.option(
         "--shard-rows",
         type=click.IntRange(1),
@@ -36,13 +36,6 @@ _EMBEDDING = (
     click.option("--restart", is_flag=True, help="Throw away work that was begun and not finished."),
     wait_option,
 )
-
-
-def embedding_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of commands that embed a source."""
-    for option in reversed(_EMBEDDING):
-        command = option(command)
-    return command
 
 
 def embedding_arguments(columns: str | None, workers: int | None, **rest: Any) -> dict[str, Any]:

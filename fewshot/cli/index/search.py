@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from fewshot.cli.arguments import device_option
 from fewshot.cli.output import json_option, print_json, print_rows, told_warnings
 
 
@@ -20,7 +21,7 @@ from fewshot.cli.output import json_option, print_json, print_rows, told_warning
 @click.option("--where", help="A filter over the columns, such as \"label = 'mug' and year > 2019\".")
 @click.option("--exclude-self", is_flag=True, help="Leave out the item that asks.")
 @click.option("--sheet", type=click.Path(path_type=Path), help="Draw the hits as a contact sheet (.png or .jpg).")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
+@device_option
 @json_option
 def search(
     index: Path,

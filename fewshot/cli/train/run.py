@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fewshot.cli.arguments import load_images
+from fewshot.cli.arguments import load_images, read_settings
 from fewshot.cli.output import print_facts, print_json, told_warnings
-from fewshot.errors import InvalidInput
 from fewshot.learners.meta import create_meta_learner
 from fewshot.learners.meta.training.meta_training import MetaTraining
-from fewshot.learners.registry import parse_value
 
 if TYPE_CHECKING:
     from fewshot.datasets import Dataset
@@ -45,7 +43,7 @@ def run(
     """Train, tell how it goes, and say what came of it."""
     from fewshot.learners.meta.training.trainer import meta_train
 
-    learner = create_meta_learner(method, **_read_changes(changes))
+    learner = create_meta_learner(method, **read_settings(changes))
     training = MetaTraining(**settings)
     with told_warnings():
         data, held_out = _load(dataset, validation, skip_broken)
@@ -55,14 +53,6 @@ def run(
         )
     if _first_process():
         _summarise(out, data, training, as_json)
-
-
-def _read_changes(changes: tuple[str, ...]) -> dict[str, Any]:
-    pairs = [change.partition("=") for change in changes]
-    for change, (name, _, value) in zip(changes, pairs, strict=True):
-        if not (name and value):
-            raise InvalidInput(f"--set takes name=value, found {change!r}")
-    return {name: parse_value(value) for name, _, value in pairs}
 
 
 def _load(dataset: str, validation: str | None, skip_broken: bool) -> tuple[Dataset, Dataset | None]:

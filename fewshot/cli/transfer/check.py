@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fewshot.cli.output import json_option, print_json, print_rows, told_warnings
-from fewshot.cli.transfer.features import LITE0, chosen_images, features_of, image_options, named_backbone
+from fewshot.cli.transfer.features import LITE0, ImageChoice, features_of, image_options
 from fewshot.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -34,13 +34,7 @@ def check(
     queries: int,
     draws: int,
     scratch: bool,
-    split: str,
-    per_class: int | None,
-    classes: int | None,
-    side: int | None,
-    seed: int,
-    device: str,
-    skip_broken: bool,
+    choice: ImageChoice,
     as_json: bool,
 ) -> None:
     """Tell whether a pretrained network helps with DATA, at so many labels a class.
@@ -59,15 +53,15 @@ def check(
 
     with told_warnings():
         head = parse_learner(learner)
-        dataset = chosen_images(data, split, per_class, classes, seed, skip_broken)
+        dataset = choice.load(data)
         sampler = EpisodeSampler(
-            dataset.labels, ways="all", shots=shots, queries=queries, seed=seed, class_names=dataset.class_names
+            dataset.labels, ways="all", shots=shots, queries=queries, seed=choice.seed, class_names=dataset.class_names
         )
         episodes = sampler.sample(draws)
         wanted = {
-            "pretrained": named_backbone(backbone, side, device),
-            "random weights": named_backbone(backbone, side, device, pretrained=False),
-            "raw pixels": named_backbone(PIXELS, None, device),
+            "pretrained": choice.backbone(backbone),
+            "random weights": choice.backbone(backbone, pretrained=False),
+            "raw pixels": choice.backbone(PIXELS),
         }
         if wanted["pretrained"].weights in ("random", "none"):
             raise InvalidInput(f"{backbone} has no pretrained weights to check; name a network that has")

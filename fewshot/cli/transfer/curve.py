@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fewshot.cli.output import json_option, print_json, print_rows, told_warnings
-from fewshot.cli.transfer.features import LITE0, chosen_images, features_of, image_options, named_backbone
+from fewshot.cli.transfer.features import LITE0, ImageChoice, features_of, image_options
 from fewshot.errors import InvalidInput
 
 
@@ -31,13 +31,7 @@ def curve(
     draws: int,
     goals: tuple[float, ...],
     out: Path | None,
-    split: str,
-    per_class: int | None,
-    classes: int | None,
-    side: int | None,
-    seed: int,
-    device: str,
-    skip_broken: bool,
+    choice: ImageChoice,
     as_json: bool,
 ) -> None:
     """Measure accuracy by labels a class on DATA, and foretell what more of them would give.
@@ -56,9 +50,9 @@ def curve(
     numbers = _shots(shots)
     with told_warnings():
         head = parse_learner(learner)
-        dataset = chosen_images(data, split, per_class, classes, seed, skip_broken)
-        table = features_of(named_backbone(backbone, side, device), dataset)
-        found = Extrapolation(learning_curve(table, head, numbers, draws, queries, seed=seed))
+        dataset = choice.load(data)
+        table = features_of(choice.backbone(backbone), dataset)
+        found = Extrapolation(learning_curve(table, head, numbers, draws, queries, seed=choice.seed))
         answers = tuple(found.goal(goal) for goal in goals)
         ahead = {number: found.accuracy(number) for number in (2 * numbers[-1], 4 * numbers[-1])}
         if out:

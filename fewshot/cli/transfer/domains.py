@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from fewshot.cli.transfer.features import LITE0, named_backbone
+from fewshot.cli.arguments import device_option, with_options
+from fewshot.cli.transfer.features import LITE0, named_backbone, side_option
 
 if TYPE_CHECKING:
     from fewshot.transfer.domains.loading import Domain
 
-_OPTIONS = (
+domain_options = with_options(
     click.option("--backbone", default=LITE0, show_default=True, help="Embeds pictures; tables need none."),
-    click.option(
-        "--image-size", "side", type=click.IntRange(32), help="Pixels; smaller than the backbone's own is faster."
-    ),
-    click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto."),
+    side_option,
+    device_option,
     click.option("--unlabelled", is_flag=True, help="The target has no labels, or none that may be looked at."),
     click.option("--shared-classes", is_flag=True, help="Take only the classes that both have."),
 )
-
-
-def domain_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of how two domains are read."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
 
 
 def two_domains(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fewshot.cli.arguments import load_images
+from fewshot.cli.arguments import device_option, load_images, parse_layers
 from fewshot.cli.output import json_option, print_json, print_rows, told_warnings
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--items", type=click.IntRange(2), default=2000, show_default=True, help="Most images to look at.")
 @click.option("--random", "untrained", is_flag=True, help="Random weights in place of pretrained ones.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw accuracy over depth into this PNG.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
+@device_option
 @click.option("--seed", default=0, show_default=True, help="Of the splits.")
 @json_option
 def layers(
@@ -56,7 +56,6 @@ def layers(
       fewshot transfer layers photos --plot layers.png
       fewshot transfer layers cifar-fs --split test --shots 5 --json
     """
-    from fewshot.cli.arguments import parse_layers
     from fewshot.transfer.layers import compare_layers, draw_layers, fold_splits, layer_extractor, shot_splits
 
     with told_warnings():

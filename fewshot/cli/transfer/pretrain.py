@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from fewshot.cli.arguments import device_option, read_settings, skip_broken_option
 from fewshot.cli.output import json_option, print_facts, print_json, told_warnings
 
 NEXT = """next:
@@ -32,8 +33,8 @@ NEXT = """next:
     "--precision", default="float32", show_default=True, type=click.Choice(["float32", "bfloat16"]), help="Of the work."
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of first weights and draws.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
-@click.option("--skip-broken", is_flag=True, help="Leave out images that cannot be read.")
+@device_option
+@skip_broken_option
 @json_option
 def pretrain(
     data: str,
@@ -61,7 +62,7 @@ def pretrain(
     from fewshot.transfer.self_taught import Pretraining, create_objective, load_unlabelled
     from fewshot.transfer.self_taught import pretrain as teach
 
-    chosen = create_objective(objective, **_read_changes(changes))
+    chosen = create_objective(objective, **read_settings(changes))
     training = Pretraining(**settings)
     with told_warnings():
         name, _, named = data.partition("@")
@@ -76,17 +77,6 @@ def pretrain(
         return
     print_facts(facts)
     click.echo(NEXT.format(name=full))
-
-
-def _read_changes(changes: tuple[str, ...]) -> dict[str, Any]:
-    from fewshot.errors import InvalidInput
-    from fewshot.learners.registry import parse_value
-
-    pairs = [change.partition("=") for change in changes]
-    for change, (name, _, value) in zip(changes, pairs, strict=True):
-        if not (name and value):
-            raise InvalidInput(f"--set takes name=value, found {change!r}")
-    return {name: parse_value(value) for name, _, value in pairs}
 
 
 def _tell_row(row: dict[str, Any]) -> None:

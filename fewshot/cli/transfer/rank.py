@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from fewshot.cli.output import json_option, print_json, print_rows, told_warnings
-from fewshot.cli.transfer.features import LITE0, chosen_images, features_of, image_options, named_backbone
+from fewshot.cli.transfer.features import LITE0, ImageChoice, features_of, image_options
 from fewshot.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -31,13 +32,7 @@ def rank(
     names: tuple[str, ...],
     datasets: tuple[str, ...],
     scores: tuple[str, ...],
-    split: str,
-    per_class: int | None,
-    classes: int | None,
-    side: int | None,
-    seed: int,
-    device: str,
-    skip_broken: bool,
+    choice: ImageChoice,
     as_json: bool,
 ) -> None:
     """Rank backbones for DATA without training, by scores of their features and the labels.
@@ -62,18 +57,19 @@ def rank(
             "a ranking needs two backbones or more, or two sources or more over one backbone; repeat --backbone or "
             "--source"
         )
+    source_choice = replace(choice, split="all", classes=None)
     with told_warnings():
         for score in scores:
             SCORES[score]  # a wrong name is told before anything is embedded
-        dataset = chosen_images(data, split, per_class, classes, seed, skip_broken)
+        dataset = choice.load(data)
         sources = []
         for name in names:
-            backbone = named_backbone(name, side, device)
+            backbone = choice.backbone(name)
             table = features_of(backbone, dataset)
             if not datasets:
                 sources.append(Source.of(name, backbone, table))
             for other in datasets:
-                images = chosen_images(other, "all", per_class, None, seed, skip_broken)
+                images = source_choice.load(other)
                 sources.append(Source.trained_on(features_of(backbone, images), table, other))
         ranking = rank_sources(sources, dataset.labels, scores or (("leep", "nce") if datasets else None))
     if as_json:

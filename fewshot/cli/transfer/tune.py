@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fewshot.cli.arguments import load_images
+from fewshot.cli.arguments import device_option, load_images
 from fewshot.cli.output import json_option, print_facts, print_json, told_warnings
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ NEXT = """next, in Python:
     help="What most is computed in.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of split, first head and batches.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
+@device_option
 @json_option
 def tune(
     data: str,
