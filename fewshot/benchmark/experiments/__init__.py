@@ -1,6 +1,6 @@
 """Papers' numbers beside ours: one JSON file an experiment, read by `load_experiment`, run by `reproduce`."""
 
-from fewshot.benchmark.experiments.adaptation import Adaptation, Adapted, AdaptedOurs
+from fewshot.benchmark.experiments.adaptation import Adaptation, Adapted
 from fewshot.benchmark.experiments.catalogue import (
     AnyExperiment,
     list_experiments,
@@ -9,8 +9,8 @@ from fewshot.benchmark.experiments.catalogue import (
     record,
 )
 from fewshot.benchmark.experiments.domain_transfer import DomainPair, DomainTransfer
-from fewshot.benchmark.experiments.experiment import Data, Evaluation, Experiment, Paper, Part
-from fewshot.benchmark.experiments.measured import Measured, Ours
+from fewshot.benchmark.experiments.experiment import Data, Evaluation, Experiment, Part
+from fewshot.benchmark.experiments.measured import AdaptedOurs, Measured, Ours
 from fewshot.benchmark.experiments.page import (
     curves_figure,
     experiment_facts,
@@ -18,6 +18,7 @@ from fewshot.benchmark.experiments.page import (
     experiments_markdown,
     told_rows,
 )
+from fewshot.benchmark.experiments.published import Paper
 from fewshot.benchmark.experiments.reproduction import reproduce, shortened
 
 __all__ = [

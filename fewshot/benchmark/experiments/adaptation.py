@@ -8,8 +8,8 @@ from statistics import fmean
 from typing import Any
 
 from fewshot.backbones import list_backbones
-from fewshot.benchmark.experiments.experiment import Paper
-from fewshot.benchmark.experiments.measured import Measured, check_percent
+from fewshot.benchmark.experiments.measured import AdaptedOurs
+from fewshot.benchmark.experiments.published import Paper, Published, check_results
 from fewshot.benchmark.protocol import Protocol
 from fewshot.episodes.checks import whole_number
 from fewshot.errors import InvalidInput, UnknownName
@@ -17,47 +17,18 @@ from fewshot.learners import Learner, create_learner
 
 
 @dataclass(frozen=True)
-class Adapted:
+class Adapted(Published):
     """The accuracy that the paper has for `shots` images a class: on one data set, or (None) the mean over all.
 
     shots: 0 where the learner looks at no labelled image.
-    published: per cent, published_ci95: half the width of its interval, both None where the paper has none; goal: per
-    cent, what is to be reached here, None for no goal.
     """
 
     shots: int
     dataset: str | None = None
-    published: float | None = None
-    published_ci95: float | None = None
-    goal: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         whole_number("shots", self.shots, 0)
-        for name in ("published", "published_ci95", "goal"):
-            check_percent(name, getattr(self, name))
-
-
-@dataclass(frozen=True)
-class AdaptedOurs:
-    """What came out: `results`, one for each evaluation, the hours all took, and what they were made with.
-
-    draws: whether intervals are over draws; otherwise they are over the items that were tested.
-    """
-
-    results: tuple[Measured, ...]
-    hours: float
-    provenance: Mapping[str, Any]
-    draws: bool = True
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> AdaptedOurs:
-        """Read what `to_json` gave; raises `TypeError` for missing or unknown entries."""
-        return cls(**{**content, "results": tuple(Measured(**result) for result in content.get("results", ()))})
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        told = {**vars(self), "results": [vars(result) for result in self.results]}
-        return {name: value for name, value in told.items() if name != "draws" or not value}
 
 
 @dataclass(frozen=True)
@@ -94,11 +65,7 @@ class Adaptation:
             self.protocols(evaluation)
             if not evaluation.shots and learner.needs_support:
                 raise InvalidInput(f"{self.method} needs images of the classes; shots must be 1 or more, found 0")
-        if self.ours is not None and len(self.ours.results) != len(self.evaluations):
-            raise InvalidInput(
-                f"ours must have a result for each of the {len(self.evaluations)} evaluations, "
-                f"found {len(self.ours.results)}"
-            )
+        check_results(self.evaluations, self.ours.results if self.ours else None)
 
     def learner(self) -> Learner:
         """The learner with its settings."""

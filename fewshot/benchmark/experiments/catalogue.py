@@ -9,10 +9,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from fewshot.benchmark.experiments.adaptation import Adaptation, Adapted, AdaptedOurs
+from fewshot.benchmark.experiments.adaptation import Adaptation, Adapted
 from fewshot.benchmark.experiments.domain_transfer import DomainPair, DomainTransfer
-from fewshot.benchmark.experiments.experiment import Data, Evaluation, Experiment, Paper, Part
-from fewshot.benchmark.experiments.measured import Ours
+from fewshot.benchmark.experiments.experiment import Data, Evaluation, Experiment, Part
+from fewshot.benchmark.experiments.measured import AdaptedOurs, Ours
+from fewshot.benchmark.experiments.published import Paper, Published
 from fewshot.benchmark.protocol import Protocol
 from fewshot.errors import InvalidInput, UnknownName, UnreadableFile
 from fewshot.files import read_json, whole_file
@@ -71,43 +72,28 @@ def _experiment(name: str, content: dict[str, Any]) -> AnyExperiment:
 
 
 def _domain_transfer(name: str, content: dict[str, Any]) -> DomainTransfer:
-    ours = content.get("ours")
-    return DomainTransfer(
-        name,
-        **content
-        | {
-            "paper": Paper(**content["paper"]),
-            "evaluations": tuple(DomainPair(**pair) for pair in content["evaluations"]),
-            "ours": AdaptedOurs.from_json(ours) if ours else None,
-        },
-    )
+    return DomainTransfer(name, **content | _common(content, DomainPair, AdaptedOurs))
 
 
 def _adaptation(name: str, content: dict[str, Any]) -> Adaptation:
-    ours = content.get("ours")
-    return Adaptation(
-        name,
-        **content
-        | {
-            "paper": Paper(**content["paper"]),
-            "data": tuple(Protocol.from_json({"ways": "all", **part}) for part in content["data"]),
-            "evaluations": tuple(Adapted(**evaluation) for evaluation in content["evaluations"]),
-            "ours": AdaptedOurs.from_json(ours) if ours else None,
-        },
-    )
+    data = tuple(Protocol.from_json({"ways": "all", **part}) for part in content["data"])
+    return Adaptation(name, **content | _common(content, Adapted, AdaptedOurs) | {"data": data})
 
 
 def _trained(name: str, content: dict[str, Any]) -> Experiment:
-    data, ours = dict(content["data"]), content.get("ours")
+    data = dict(content["data"])
     parts = {part: Part(**data[part]) if data[part] else None for part in ("train", "validation", "test")}
-    return Experiment(
-        name,
-        **content
-        | {
-            "paper": Paper(**content["paper"]),
-            "data": Data(**data | parts),
-            "training": MetaTraining(**content["training"]),
-            "evaluations": tuple(Evaluation(**evaluation) for evaluation in content["evaluations"]),
-            "ours": Ours.from_json(ours) if ours else None,
-        },
-    )
+    made = {"data": Data(**data | parts), "training": MetaTraining(**content["training"])}
+    return Experiment(name, **content | _common(content, Evaluation, Ours) | made)
+
+
+def _common(
+    content: Mapping[str, Any], evaluation: type[Published], measured: type[Ours | AdaptedOurs]
+) -> dict[str, Any]:
+    """What all kinds have: paper, evaluations, and our results where there are any."""
+    ours = content.get("ours")
+    return {
+        "paper": Paper(**content["paper"]),
+        "evaluations": tuple(evaluation(**each) for each in content["evaluations"]),
+        "ours": measured.from_json(ours) if ours else None,
+    }

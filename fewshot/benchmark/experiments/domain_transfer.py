@@ -7,28 +7,20 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from fewshot.benchmark.experiments.adaptation import AdaptedOurs
-from fewshot.benchmark.experiments.experiment import Paper
-from fewshot.benchmark.experiments.measured import Measured, check_percent
+from fewshot.benchmark.experiments.measured import AdaptedOurs, Measured
+from fewshot.benchmark.experiments.published import Paper, Published, check_results
 from fewshot.embeddings import EmbeddingTable
-from fewshot.errors import InvalidInput, UnknownName
+from fewshot.errors import UnknownName
 from fewshot.transfer.domains import Adaptation, create_adaptation
 from fewshot.transfer.domains.domain_data import FEATURE_TABLES
 
 
 @dataclass(frozen=True)
-class DomainPair:
-    """From a labelled `source` to a `target` whose labels only score; `published` and `goal` in per cent, or None."""
+class DomainPair(Published):
+    """From a labelled `source` to a `target` whose labels only score."""
 
     source: str
     target: str
-    published: float | None = None
-    published_ci95: float | None = None
-    goal: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("published", "published_ci95", "goal"):
-            check_percent(name, getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -54,13 +46,7 @@ class DomainTransfer:
         self.adaptation()
         if self.table not in FEATURE_TABLES:
             raise UnknownName("table of features", self.table, FEATURE_TABLES)
-        if not self.evaluations:
-            raise InvalidInput("an experiment needs an evaluation; found none")
-        if self.ours is not None and len(self.ours.results) != len(self.evaluations):
-            raise InvalidInput(
-                f"ours must have a result for each of the {len(self.evaluations)} evaluations, "
-                f"found {len(self.ours.results)}"
-            )
+        check_results(self.evaluations, self.ours.results if self.ours else None)
 
     def adaptation(self) -> Adaptation:
         """The method with its settings."""

@@ -7,20 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fewshot.backbones import list_backbones
-from fewshot.benchmark.experiments.measured import Ours, check_percent
+from fewshot.benchmark.experiments.measured import Ours
+from fewshot.benchmark.experiments.published import Paper, Published, check_results
 from fewshot.datasets import Dataset, describe_dataset, load_dataset
 from fewshot.episodes.checks import whole_number
 from fewshot.errors import InvalidInput, UnknownName
 from fewshot.learners.meta import MetaLearner, create_meta_learner
 from fewshot.learners.meta.training.meta_training import MetaTraining
-
-
-@dataclass(frozen=True)
-class Paper:
-    """Who published the numbers, and where they stand: `arxiv` is a number such as 1703.05175, or empty."""
-
-    citation: str
-    arxiv: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,14 +56,12 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Published):
     """Tasks that the trained model is tested on, and the accuracy that the paper has for them.
 
     tasks: "drawn" from the test classes, `count` of them by `seed`, as `EpisodeSampler` does, or "one-shot-runs", the
     20 official ones of Omniglot. rotations, within: as in `MetaTraining`. settings: of the learner, where they differ
     from those in training.
-    published: per cent, published_ci95: half the width of its interval, both None where the paper has none;
-    goal: per cent, what is to be reached here, None for no goal.
     """
 
     ways: int
@@ -82,18 +73,14 @@ class Evaluation:
     rotations: bool = False
     within: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    published: float | None = None
-    published_ci95: float | None = None
-    goal: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         whole_number("ways", self.ways, 2)
         whole_number("count", self.count, 2)
         whole_number("seed", self.seed, 0)
         for name in ("shots", "queries"):
             whole_number(name, getattr(self, name), 1)
-        for name in ("published", "published_ci95", "goal"):
-            check_percent(name, getattr(self, name))
         if self.tasks not in ("drawn", "one-shot-runs"):
             raise InvalidInput(f"tasks must be 'drawn' or 'one-shot-runs', found {self.tasks!r}")
         if self.tasks == "one-shot-runs" and (self.ways, self.shots, self.queries, self.count) != (20, 1, 1, 20):
@@ -139,13 +126,7 @@ class Experiment:
                 raise InvalidInput(f"{self.method} is trained {self.training.ways}-way, not {evaluation.ways}-way")
         if self.backbone not in list_backbones(self.backbone):
             raise UnknownName("backbone", self.backbone, list_backbones())
-        if not self.evaluations:
-            raise InvalidInput("an experiment needs an evaluation; found none")
-        if self.ours is not None and len(self.ours.results) != len(self.evaluations):
-            raise InvalidInput(
-                f"ours must have a result for each of the {len(self.evaluations)} evaluations, "
-                f"found {len(self.ours.results)}"
-            )
+        check_results(self.evaluations, self.ours.results if self.ours else None)
 
     def learner(self, **changed: Any) -> MetaLearner:
         """The meta-learner, with some settings changed."""

@@ -73,6 +73,29 @@ class Ours:
         }
 
 
+@dataclass(frozen=True)
+class AdaptedOurs:
+    """What came out: `results`, one for each evaluation, the hours all took, and what they were made with.
+
+    draws: whether intervals are over draws; otherwise they are over the items that were tested.
+    """
+
+    results: tuple[Measured, ...]
+    hours: float
+    provenance: Mapping[str, Any]
+    draws: bool = True
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> AdaptedOurs:
+        """Read what `to_json` gave; raises `TypeError` for missing or unknown entries."""
+        return cls(**{**content, "results": tuple(Measured(**result) for result in content.get("results", ()))})
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        told = {**vars(self), "results": [vars(result) for result in self.results]}
+        return {name: value for name, value in told.items() if name != "draws" or not value}
+
+
 def thinned(history: Sequence[Mapping[str, Any]]) -> tuple[tuple[float | None, ...], ...]:
     """The curve of a training's history: every k-th row, at most 200, the last among them."""
     apart = -(-len(history) // _ROWS)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fewshot.benchmark.experiments.adaptation import Adaptation, AdaptedOurs
+from fewshot.benchmark.experiments.adaptation import Adaptation
 from fewshot.benchmark.experiments.catalogue import AnyExperiment
 from fewshot.benchmark.experiments.domain_transfer import DomainTransfer
 from fewshot.benchmark.experiments.experiment import Experiment
-from fewshot.benchmark.experiments.measured import Measured, Ours
+from fewshot.benchmark.experiments.measured import AdaptedOurs, Measured, Ours
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from fewshot.backbones import create_backbone
-from fewshot.benchmark.experiments.adaptation import Adaptation, AdaptedOurs, mean_over_sets
+from fewshot.benchmark.experiments.adaptation import Adaptation, mean_over_sets
 from fewshot.benchmark.experiments.catalogue import AnyExperiment, experiment_json, load_experiment
 from fewshot.benchmark.experiments.domain_transfer import DomainTransfer
 from fewshot.benchmark.experiments.experiment import Evaluation, Experiment
-from fewshot.benchmark.experiments.measured import Measured, Ours, thinned
+from fewshot.benchmark.experiments.measured import AdaptedOurs, Measured, Ours, thinned
 from fewshot.benchmark.runner import run
 from fewshot.benchmark.store import ResultStore
 from fewshot.datasets.collection.omniglot_runs import one_shot_runs
