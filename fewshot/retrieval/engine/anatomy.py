@@ -46,3 +46,13 @@ def refines(index: Any) -> bool:
     if isinstance(index, faiss.IndexPreTransform):
         return refines(faiss.downcast_index(index.index))
     return isinstance(index, faiss.IndexRefine)
+
+
+def in_lists(index: Any) -> bool:
+    """Whether rows lie in inverted lists: IVF alone, behind a transform, or with whole vectors beside it (RFlat)."""
+    import faiss
+
+    if isinstance(index, faiss.IndexRefine):
+        alone = isinstance(faiss.downcast_index(index.base_index), faiss.IndexIVF)
+        return alone and isinstance(index, faiss.IndexRefineFlat)
+    return isinstance(index, faiss.IndexIVF | faiss.IndexPreTransform) and isinstance(base_of(index), faiss.IndexIVF)

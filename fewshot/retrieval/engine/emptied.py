@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fewshot.retrieval.engine.anatomy import base_of
+from fewshot.retrieval.engine.anatomy import base_of, in_lists
 from fewshot.retrieval.engine.segment import read_segment
 
 
@@ -18,7 +18,7 @@ def emptied(path: Path) -> Any:
     import faiss
 
     wrapped, index = read_segment(path)
-    if not _in_lists(index):
+    if not _replaceable(index):
         wrapped, _ = read_segment(path, mmap=False)  # FAISS aborts the process when a mapped index is emptied
         wrapped.reset()
         return wrapped
@@ -32,19 +32,11 @@ def emptied(path: Path) -> Any:
     return wrapped
 
 
-def _in_lists(index: Any) -> bool:
+def _replaceable(index: Any) -> bool:
     import faiss
 
-    lists = base_of(index)
-    if not isinstance(lists, faiss.IndexIVF):
-        return False
-    kept = type(faiss.downcast_InvertedLists(lists.invlists))
-    if kept not in (faiss.ArrayInvertedLists, faiss.BlockInvertedLists):
-        return False
-    if isinstance(index, faiss.IndexRefine):
-        alone = isinstance(faiss.downcast_index(index.base_index), faiss.IndexIVF)
-        return alone and isinstance(index, faiss.IndexRefineFlat)
-    return isinstance(index, faiss.IndexIVF | faiss.IndexPreTransform)
+    kept = (faiss.ArrayInvertedLists, faiss.BlockInvertedLists)
+    return in_lists(index) and type(faiss.downcast_InvertedLists(base_of(index).invlists)) in kept
 
 
 def _empty_lists(lists: Any) -> Any:

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fewshot.errors import InvalidInput, UnreadableFile
-from fewshot.retrieval.engine.anatomy import base_of, refines
+from fewshot.retrieval.engine.anatomy import base_of, in_lists, refines
 from fewshot.retrieval.engine.emptied import emptied
 from fewshot.retrieval.engine.segment import read_segment, segment_ids
 
@@ -53,14 +53,8 @@ def joinable(index: Any) -> bool:
     """Whether rows of two such indexes, trained alike, can be laid one after the other in a file."""
     import faiss
 
-    lists = base_of(index)
     plain = (faiss.IndexIVFFlat, faiss.IndexIVFScalarQuantizer, faiss.IndexIVFPQ, faiss.IndexIVFRaBitQ)
-    if type(lists) not in plain:
-        return False
-    if isinstance(index, faiss.IndexRefine):
-        alone = isinstance(faiss.downcast_index(index.base_index), faiss.IndexIVF)
-        return alone and isinstance(index, faiss.IndexRefineFlat)
-    return isinstance(index, faiss.IndexIVF | faiss.IndexPreTransform)
+    return in_lists(index) and type(base_of(index)) in plain
 
 
 def trained_mark(path: Path) -> bytes:
