@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fewshot.cli.arguments import device_option, load_images
+from fewshot.cli.arguments import device_option, load_images, with_options
 from fewshot.cli.output import json_option, print_facts, print_json, told_warnings
+from fewshot.cli.transfer.held_out import Parts, held_out_options
 
 if TYPE_CHECKING:
     from fewshot.datasets import Dataset
@@ -19,6 +20,27 @@ if TYPE_CHECKING:
 NEXT = """next, in Python:
   import fewshot
   backbone = fewshot.create_backbone("file:{name}@{path}")"""
+
+step_options = with_options(
+    click.option("--image-size", type=click.IntRange(8), help="In pixels; by default the network's own."),
+    click.option("--batch", type=click.IntRange(2), default=32, show_default=True, help="Images a step."),
+    click.option(
+        "--optimizer",
+        type=click.Choice(["adamw", "sgd"]),
+        default="adamw",
+        show_default=True,
+        help="How gradients become steps.",
+    ),
+    click.option("--weight-decay", type=float, default=1e-4, show_default=True, help="Of the weights, a step."),
+    click.option("--clip", type=float, default=0.0, help="Largest norm of the gradient; 0 for no limit."),
+    click.option(
+        "--precision",
+        type=click.Choice(["float32", "bfloat16"]),
+        default="float32",
+        show_default=True,
+        help="What most is computed in.",
+    ),
+)
 
 
 @click.command()
@@ -32,34 +54,8 @@ NEXT = """next, in Python:
 @click.option("--augment", default="none", show_default=True, help="none, light, geometric, strong, or flip+mixup.")
 @click.option("--regulariser", help="l2-sp, delta, bss, stoch-norm, co-tuning or lora; l2-sp:alpha=0.1 for a setting.")
 @click.option("--random", "untrained", is_flag=True, help="Random weights in place of pretrained ones.")
-@click.option("--shots", type=click.IntRange(1), help="Learn from so many images a class, score the others.")
-@click.option("--held-out", type=float, default=0.2, show_default=True, help="Share that is scored, without --shots.")
-@click.option(
-    "--validation",
-    type=float,
-    default=0.2,
-    show_default=True,
-    help="Share of the rest that ends stages early, with --patience.",
-)
-@click.option("--patience", type=click.IntRange(0), default=0, help="Epochs without a better accuracy; 0 for never.")
-@click.option("--image-size", type=click.IntRange(8), help="In pixels; by default the network's own.")
-@click.option("--batch", type=click.IntRange(2), default=32, show_default=True, help="Images a step.")
-@click.option(
-    "--optimizer",
-    type=click.Choice(["adamw", "sgd"]),
-    default="adamw",
-    show_default=True,
-    help="How gradients become steps.",
-)
-@click.option("--weight-decay", type=float, default=1e-4, show_default=True, help="Of the weights, a step.")
-@click.option("--clip", type=float, default=0.0, help="Largest norm of the gradient; 0 for no limit.")
-@click.option(
-    "--precision",
-    type=click.Choice(["float32", "bfloat16"]),
-    default="float32",
-    show_default=True,
-    help="What most is computed in.",
-)
+@held_out_options
+@step_options
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of split, first head and batches.")
 @device_option
 @json_option
@@ -102,62 +98,30 @@ def tune(
         stages = replace(stages, pretrained=False)
     training = FineTuning(stages, augment, chosen, patience=patience, **settings)
     with told_warnings():
-        dataset = load_images(data, split)
-        train, looked_at, test = _parts(dataset, shots, held_out, validation if patience else 0.0, training.seed)
-        _tell_start(backbone, train, test, out)
+        parts = Parts.of(load_images(data, split), shots, held_out, validation if patience else 0.0, training.seed)
+        _tell_start(backbone, parts, out)
         tuned = fine_tune(
             backbone,
-            train,
+            parts.train,
             training,
-            looked_at,
+            parts.validation,
             out=out,
             device=device,
             progress=not as_json,
             told=_tell_row,
         )
-        report = _report(tuned, test, training, out)
+        report = _report(tuned, parts.test, training, out)
     if as_json:
         print_json(report)
-        return
-    accuracy = f"{100 * report['accuracy']:.2f} ± {100 * report['ci95']:.2f} %"
-    print_facts(
-        {
-            "trained": f"{report['epochs']} epochs in {report['seconds']:,.1f} s, {report['train items']} images",
-            "sees": report["sees"],
-            "kept": f"epoch {report['best epoch']}",
-            "held out": f"{accuracy} of {report['test items']} images",
-        }
-    )
-    click.echo(NEXT.format(name=tuned.model.name, path=out / "backbone.safetensors"))
+    else:
+        _tell_report(report, tuned.model.name)
 
 
-def _parts(
-    dataset: Dataset, shots: int | None, held_out: float, validation: float, seed: int
-) -> tuple[Dataset, Dataset | None, Dataset]:
-    """The images to learn from, those that end stages early where asked for, and those that are scored."""
-    from fewshot.errors import InvalidInput
-    from fewshot.transfer.layers import check_labels, places_in_class
-
-    for name, share in (("held-out", held_out), ("validation", validation)):
-        if not 0 <= share < 1:
-            raise InvalidInput(f"--{name} must be a share in [0, 1), found {share}")
-    counts = dataset.class_counts
-    least = (shots or 1) + 1
-    check_labels(dataset.labels, least, dataset.class_names, f"{shots or 1} to learn from, and one more to score,")
-    kept = counts.clone().fill_(shots) if shots else (counts - (held_out * counts).ceil().clamp_min(1)).long()
-    looking = (validation * kept).round().long().minimum(kept - 1)
-    place = places_in_class(dataset.labels, seed)
-    scored = place >= kept[dataset.labels]
-    looked_at = ~scored & (place < looking[dataset.labels])
-    chosen = [dataset.select(indices=mask) for mask in (~scored & ~looked_at, looked_at, scored)]
-    return chosen[0], chosen[1] if len(chosen[1]) else None, chosen[2]
-
-
-def _tell_start(backbone: str, train: Dataset, test: Dataset, out: Path) -> None:
-    goes_on = (out / "last.safetensors").exists()
+def _tell_start(backbone: str, parts: Parts, out: Path) -> None:
+    train, goes_on = parts.train, (out / "last.safetensors").exists()
     click.echo(
         f"{backbone} learns from {len(train)} images of {len(train.class_names)} classes of {train.name}, scored on "
-        f"{len(test)} others; {'goes on with' if goes_on else 'into'} {out}",
+        f"{len(parts.test)} others; {'goes on with' if goes_on else 'into'} {out}",
         err=True,
     )
 
@@ -196,3 +160,16 @@ def _report(tuned: FineTuned, test: Dataset, training: FineTuning, out: Path) ->
     }
     write_json(out / "result.json", report)
     return report
+
+
+def _tell_report(report: dict[str, Any], name: str) -> None:
+    accuracy = f"{100 * report['accuracy']:.2f} ± {100 * report['ci95']:.2f} %"
+    print_facts(
+        {
+            "trained": f"{report['epochs']} epochs in {report['seconds']:,.1f} s, {report['train items']} images",
+            "sees": report["sees"],
+            "kept": f"epoch {report['best epoch']}",
+            "held out": f"{accuracy} of {report['test items']} images",
+        }
+    )
+    click.echo(NEXT.format(name=name, path=report["backbone"]))
