@@ -60,8 +60,8 @@ def test_frozen_parameters_get_no_gradient_and_no_state(digits, what, cached):
     original = training.optimiser
     object.__setattr__(training, "optimiser", lambda *given: kept.append(original(*given)) or kept[0])
     losses = []
-    step = run._step
-    run._step = lambda *given: losses.append(step(*given)) or losses[-1]
+    step = run.passes._step
+    run.passes._step = lambda *given: losses.append(step(*given)) or losses[-1]
     chosen = model.choose(what)
     gradients = {}
     run._save = lambda _: gradients.update({name: value.grad for name, value in model.named_parameters()})
