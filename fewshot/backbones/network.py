@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 from torch import Tensor, nn
@@ -32,6 +32,27 @@ class Preprocessing:
     def __call__(self, image: Image.Image) -> Tensor:
         """Prepare one image of any mode; it is converted to RGB."""
         return self.transform(image.convert("RGB"))
+
+
+@runtime_checkable
+class TakesVectors(Protocol):
+    """The module of a text tower that reads the vectors of tokens as well as words, as prompts that are learned need.
+
+    `encode(embed(tokens), positions(tokens))` is what the module gives for these tokens.
+    """
+
+    @property
+    def width(self) -> int:
+        """The number of values of the vector of a token."""
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """The vectors (B, L, width) of token ids (B, L), without what their places add."""
+
+    def positions(self, tokens: Tensor) -> Tensor:
+        """One place (B,) of each text that `encode` must know: the one whose output is taken, or that of its end."""
+
+    def encode(self, vectors: Tensor, positions: Tensor) -> Tensor:
+        """From vectors (B, L, width) and positions (B,) to texts (B, D); gradients reach the vectors."""
 
 
 @dataclass

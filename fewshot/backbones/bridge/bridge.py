@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from fewshot.backbones.bridge.halves import ImageHalf, TextHalf
-from fewshot.backbones.bridge.join import Join, Side
+from fewshot.backbones.bridge.join import Join, JoinedText, Side
 from fewshot.backbones.network import Network, TextTower
 
 
@@ -47,7 +47,7 @@ class Bridge:
     def text_tower(self) -> TextTower:
         """The sentence encoder, mapped."""
         tower = self.text.tower
-        module = nn.Sequential(tower.module, Side(self.join, "text"))
+        module = JoinedText(tower.module, self.join)
         return replace(tower, module=module, scale=self.scale, settings={**tower.settings, "bridge": self.fingerprint})
 
     def save(self, folder: str | Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from fewshot.backbones.network import TakesVectors
 from fewshot.fingerprint import fingerprint
 
 
@@ -80,3 +81,31 @@ class Side(nn.Module):
         join = replace(self.join, **{name: getattr(self, name) for name in self.names})
         with torch.autocast(vectors.device.type, enabled=False):
             return getattr(join, self.side)(vectors.float())
+
+
+class JoinedText(nn.Sequential):
+    """A sentence encoder and the text side of a join; it takes words or, as the encoder does, their vectors."""
+
+    def __init__(self, tower: nn.Module, join: Join) -> None:
+        super().__init__(tower, Side(join, "text"))
+
+    @property
+    def width(self) -> int:
+        """The number of values of the vector of a token."""
+        return self._tower.width
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """The vectors (B, L, width) of token ids (B, L)."""
+        return self._tower.embed(tokens)
+
+    def positions(self, tokens: Tensor) -> Tensor:
+        """What `encode` must know of each text (B,)."""
+        return self._tower.positions(tokens)
+
+    def encode(self, vectors: Tensor, positions: Tensor) -> Tensor:
+        """From the vectors of tokens (B, L, width) to those of texts (B, K) in the common space."""
+        return self[1](self._tower.encode(vectors, positions))
+
+    @property
+    def _tower(self) -> TakesVectors:
+        return cast(TakesVectors, self[0])

@@ -14,22 +14,48 @@ _MODES = ("cls", "mean", "max")
 
 
 class SentenceTower(nn.Module):
-    """A transformer and what follows it: token ids (B, L) to vectors (B, D); `padding` at the end does not count."""
+    """A transformer and what follows it: token ids (B, L) to vectors (B, D); `padding` at the end does not count.
+
+    Prompts that are learned go in as the vectors of their tokens, as `TakesVectors` says.
+    """
+
+    transformer: Any
 
     def __init__(self, transformer: nn.Module, padding: int, pooling: list[str]) -> None:
         super().__init__()
         self.transformer, self.padding, self.pooling = transformer, padding, pooling
 
+    @property
+    def width(self) -> int:
+        """The number of values of the vector of a token."""
+        return self.transformer.get_input_embeddings().embedding_dim
+
     def forward(self, tokens: Tensor) -> Tensor:
         """The vectors of sentences."""
-        mask = self.mask(tokens)
-        hidden = self.transformer(input_ids=tokens, attention_mask=mask.long()).last_hidden_state
-        vectors = torch.cat([pool(hidden, mask, mode) for mode in self.pooling if mode in _MODES], 1)
-        return normalize(vectors, dim=1) if "normalize" in self.pooling else vectors
+        return self._pooled(self.mask(tokens), input_ids=tokens)
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """The vector of each token; the transformer itself adds those of its place."""
+        return self.transformer.get_input_embeddings()(tokens)
+
+    def positions(self, tokens: Tensor) -> Tensor:
+        """Where the last token stands that is not padding; -1 for none."""
+        return self.mask(tokens).sum(1) - 1
+
+    def encode(self, vectors: Tensor, positions: Tensor) -> Tensor:
+        """From vectors of tokens (B, L, width), which end at the positions (B,), to those of sentences."""
+        mask = torch.arange(vectors.shape[1], device=vectors.device) <= positions[:, None]
+        return self._pooled(mask, inputs_embeds=vectors)
 
     def mask(self, tokens: Tensor) -> Tensor:
         """True (B, L) up to the last token that is not padding."""
         return (tokens != self.padding).flip(1).cumsum(1).flip(1) > 0
+
+    def _pooled(self, mask: Tensor, **tokens: Tensor) -> Tensor:
+        """The vectors of sentences whose tokens, as the transformer takes them, count where the mask (B, L) is true."""
+        hidden = self.transformer(attention_mask=mask.long(), **tokens).last_hidden_state
+        vectors = torch.cat([pool(hidden, mask, mode) for mode in self.pooling if mode in _MODES], 1)
+        return normalize(vectors, dim=1) if "normalize" in self.pooling else vectors
 
 
 def pool(hidden: Tensor, mask: Tensor, mode: str) -> Tensor:
