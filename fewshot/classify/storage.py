@@ -24,7 +24,10 @@ WEIGHTS = "learner.safetensors"  # of a learner that was trained
 
 
 def save_classifier(classifier: FewShotClassifier, folder: Path) -> None:
-    """See `FewShotClassifier.save`."""
+    """Write head, learner, classes and calibration to `folder`, whole or not at all; the backbone only by name.
+
+    Raises `InvalidInput` for a classifier that has not been fitted, and for a folder with other things in it.
+    """
     from safetensors.torch import save_file
 
     if not hasattr(classifier, "head_"):
@@ -59,7 +62,11 @@ def check_replaceable(folder: Path) -> None:
 def load_classifier(
     kind: type[FewShotClassifier], folder: Path, backbone: Backbone | TextEncoder | None, device: str
 ) -> FewShotClassifier:
-    """See `FewShotClassifier.load`."""
+    """Open `folder`; backbone: what made the features, None to make it again by its name.
+
+    Raises `UnreadableFile` for what is missing, damaged or of a later version, and `FingerprintMismatch` for a backbone
+    other than the classifier was made with.
+    """
     content = read_json(folder / "classifier.json")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UnreadableFile(f"{folder} holds no FewShotClassifier")

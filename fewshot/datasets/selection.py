@@ -12,7 +12,11 @@ from fewshot.errors import InvalidInput, UnknownName
 
 
 class Labelled(Protocol):
-    """Items with labels, class names and groups: a data set or an embedding table."""
+    """What is selected from: a data set or an embedding table.
+
+    name: as it is called in messages; labels (N,) int64, places in class_names; groups: further labels by
+    the name of what they tell, such as a domain.
+    """
 
     @property
     def name(self) -> str: ...  # noqa: D102

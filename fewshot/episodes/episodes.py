@@ -19,7 +19,7 @@ DISTRACTOR = -2
 
 
 class Described(Protocol):
-    """What `Episodes.describe` asks of a table or a data set: names for items and classes."""
+    """What `Episodes.describe` asks of a table or a data set: `ids`, a name an item, and `class_names`, one a class."""
 
     @property
     def ids(self) -> Sequence[str]: ...  # noqa: D102

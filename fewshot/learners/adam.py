@@ -27,7 +27,7 @@ class Adam:
         self.steps = 0
 
     def step(self, gradient: Tensor) -> None:
-        """One step downhill."""
+        """One step down `gradient`, which has the shape of the weight; the weight is changed in place."""
         self.steps += 1
         kept_mean, kept_square = self.betas
         if self.decay:

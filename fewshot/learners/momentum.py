@@ -16,6 +16,6 @@ class Momentum:
         self.velocity = torch.zeros_like(weight)
 
     def step(self, gradient: Tensor) -> None:
-        """One step downhill."""
+        """One step down `gradient`, which has the shape of the weight; the weight is changed in place."""
         self.velocity.mul_(self.momentum).add_(gradient)
         self.weight.add_(self.velocity, alpha=-self.rate)

@@ -101,7 +101,11 @@ class TrainedLearner(Learner):
 def save_network(
     path: Path, network: EpisodicNetwork, learner: TrainedLearner, dim: int, backbone: str, training: Mapping[str, Any]
 ) -> None:
-    """Write the weights with all that `loaded` checks, whole or not at all."""
+    """Write the weights to `path`, as safetensors, with all that `loaded` checks, whole or not at all.
+
+    dim: of the features that it was trained on; backbone: the fingerprint of what made them; training: what it was
+    trained on, ready for JSON.
+    """
     from safetensors.torch import save_file
 
     header = {**_needs(learner, dim), "backbone": backbone, "training": dict(training)}

@@ -68,7 +68,7 @@ class Adaptation:
         check_results(self.evaluations, self.ours.results if self.ours else None)
 
     def learner(self) -> Learner:
-        """The learner with its settings."""
+        """The learner with its settings; raises what `create_learner` raises."""
         return create_learner(self.method, **self.settings)
 
     def protocols(self, evaluation: Adapted) -> list[Protocol]:

@@ -49,7 +49,7 @@ class DomainTransfer:
         check_results(self.evaluations, self.ours.results if self.ours else None)
 
     def adaptation(self) -> Adaptation:
-        """The method with its settings."""
+        """The method with its settings; raises what `create_adaptation` raises."""
         return create_adaptation(self.method, **self.settings)
 
     def task(self, pair: DomainPair) -> str:

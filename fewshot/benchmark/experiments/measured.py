@@ -66,7 +66,7 @@ class Ours:
         return cls(**{**content, "results": results, "curve": curve})
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Every field as JSON values, which `from_json` reads."""
         return asdict(self) | {
             "results": [asdict(result) for result in self.results],
             "curve": list(map(list, self.curve)),
@@ -91,7 +91,7 @@ class AdaptedOurs:
         return cls(**{**content, "results": tuple(Measured(**result) for result in content.get("results", ()))})
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Every field as JSON values, which `from_json` reads; `draws` only where it is false."""
         told = {**vars(self), "results": [vars(result) for result in self.results]}
         return {name: value for name, value in told.items() if name != "draws" or not value}
 

@@ -40,7 +40,10 @@ def run(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Train, tell how it goes, and say what came of it."""
+    """Train `method` as the options of `fewshot train` say, tell each look on standard error, and say what came of it.
+
+    settings: the fields of `MetaTraining`. Under torchrun only the first process tells.
+    """
     from fewshot.learners.meta.training.trainer import meta_train
 
     learner = create_meta_learner(method, **read_settings(changes))

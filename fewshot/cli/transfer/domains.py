@@ -25,7 +25,10 @@ domain_options = with_options(
 def two_domains(
     source: str, target: str, backbone: str, side: int | None, device: str, unlabelled: bool, shared_classes: bool
 ) -> tuple[Domain, Domain]:
-    """Both domains, their classes matched."""
+    """Source and target as `domain_options` say, their classes matched by name.
+
+    The backbone is made at most once, and only for pictures. Raises what `load_domain` and `matched` raise.
+    """
     from fewshot.transfer.domains.loading import load_domain, matched
 
     make = cache(lambda: named_backbone(backbone, side, device))

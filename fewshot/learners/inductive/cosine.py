@@ -50,7 +50,7 @@ class Cosine(SupportTraining):
         return {"weight": dual.to(features.dtype).mT @ features}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
-        """Scaled cosines."""
+        """Logits (T, Q, ways): the cosines of query (T, Q, D) and class vectors, times `scale`."""
         return self.scale * (l2_normalize(query) @ state["weight"].mT)
 
 

@@ -97,7 +97,7 @@ class DistributionCalibration(Learner):
         return {"weight": weight @ base.axes.mT, "bias": bias}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
-        """Linear logits."""
+        """Logits (T, Q, ways), linear in the query (T, Q, D) after its power transform."""
         return power_transform(query, self.power) @ state["weight"].mT + state["bias"]
 
 

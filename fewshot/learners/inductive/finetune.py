@@ -35,7 +35,7 @@ class Finetune(SupportTraining):
         return {"weight": dual.mT @ features, "bias": dual.sum(1, keepdim=True)}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
-        """Linear logits."""
+        """Logits (T, Q, ways), linear in the query (T, Q, D)."""
         return query @ state["weight"].mT + state["bias"]
 
 

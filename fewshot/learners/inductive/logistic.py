@@ -54,7 +54,7 @@ class Logistic(Learner):
         return {"weight": dual.mT @ features, "bias": bias}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
-        """Linear logits."""
+        """Logits (T, Q, ways), linear in the query (T, Q, D), which is scaled to length 1 where the support was."""
         query = l2_normalize(query) if self.normalize else query
         return query @ state["weight"].mT + state["bias"]
 

@@ -22,11 +22,11 @@ class Matching(Learner):
     """
 
     def learn(self, support: Support) -> dict[str, Tensor]:
-        """The support itself."""
+        """The support itself: features (T, S, D) and one-hot labels (T, S, ways)."""
         return {"support": support.features, "members": support.members}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
-        """Log probabilities of the classes."""
+        """Log probabilities (T, Q, ways): the softmax of the cosines to all support items, summed by class."""
         # a cosine is at most 1, so its exponential is safe as it stands
         attention = cosine_similarity(query, state["support"]).exp() @ state["members"]
         return (attention / attention.sum(2, keepdim=True)).log()

@@ -27,11 +27,11 @@ class NearestNeighbour(Learner):
     metric: Literal["euclidean", "cosine"] = "euclidean"
 
     def learn(self, support: Support) -> dict[str, Tensor]:
-        """The support itself."""
+        """The support itself: features (T, S, D) and labels (T, S), -1 for padding."""
         return {"support": support.features, "labels": support.labels}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
-        """Closeness of each query to the closest sample of each class."""
+        """Closeness (T, Q, ways) of queries to the closest item of each class: cosine, or minus squared distance."""
         closeness = cosine_similarity if self.metric == "cosine" else _minus_squared_distance
         return best_of_class(closeness(query, state["support"]), state["labels"], state["present"].shape[1])
 

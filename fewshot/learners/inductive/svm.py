@@ -44,7 +44,7 @@ class SVM(Learner):
         check_positive(self, "C", "scale", "steps")
 
     def learn(self, support: Support) -> dict[str, Tensor]:
-        """Weight (T, ways, D)."""
+        """Weight (T, ways, D); warns of tasks that have not converged after `steps`."""
         features = l2_normalize(support.features) if self.normalize else support.features
         dual, converged = crammer_singer(features @ features.mT, support.members, self.C, self.steps)
         if not converged.all():
@@ -57,7 +57,7 @@ class SVM(Learner):
         return {"weight": dual.mT @ features}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
-        """Linear scores, times the scale."""
+        """Logits (T, Q, ways): the machine's scores of query (T, Q, D), times `scale`."""
         query = l2_normalize(query) if self.normalize else query
         return self.scale * (query @ state["weight"].mT)
 

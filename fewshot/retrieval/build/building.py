@@ -94,7 +94,11 @@ def indexed(folder: Path, manifest: Manifest, wish: Wish) -> Manifest:
 
 
 def make_plan(folder: Path, source: Source, encoder: Encoder, found: Scan, wish: Wish, restart: bool = False) -> Plan:
-    """What a build would do, with nothing written yet."""
+    """What a build of `source` in `folder` would do and cost, with nothing written yet.
+
+    found: the scan of all items; wish: metric, index, recall and memory asked for; restart: count nothing of an earlier
+    build that was stopped as done. Raises `InvalidInput` for an index that cannot be made, or not in so much memory.
+    """
     ledger = None if restart else Ledger.open(folder)
     done = Pool.of(ledger.finished()) if ledger and ledger.encoder == encoder.fingerprint else Pool.of([])
     missing = [found.rows[place] for place in done.missing(source, found)] if needs_work(source) else []

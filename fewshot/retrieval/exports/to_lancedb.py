@@ -17,7 +17,11 @@ METRICS = {"cosine": "cosine", "inner-product": "dot", "l2": "l2"}
 
 
 def write(leaving: Leaving, target: str, name: str, replace: bool, ann: bool, progress: bool) -> Exported:
-    """Make the table `name` in the database `target`, a folder or a URI."""
+    """Make the table `name` in the database `target`, a folder or a URI, a block of items at a time.
+
+    replace: a table of that name goes; ann: make an approximate index over its vectors. Raises `MissingPackage` without
+    lancedb, `InvalidInput` where the table is there already, and `UnwritableFile` where LanceDB cannot write.
+    """
     try:
         import lancedb
     except ModuleNotFoundError:

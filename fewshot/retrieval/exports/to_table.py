@@ -30,7 +30,7 @@ def write(leaving: Leaving, target: str, name: str, replace: bool, ann: bool, pr
 
 
 def table_of(leaving: Leaving) -> Any:
-    """The items as an `EmbeddingTable`."""
+    """The items as an `EmbeddingTable` in memory: features (N, D) float32, keys as ids, and columns as groups."""
     import pyarrow
     import torch
 

@@ -52,14 +52,14 @@ class Fields:
         return value
 
     def digest(self, name: str) -> str:
-        """A SHA-256 in hexadecimal digits."""
+        """The field as a SHA-256 in hexadecimal digits; raises `UnreadableFile` for anything else."""
         value = self.content.get(name)
         if not isinstance(value, str) or not _HASH.fullmatch(value):
             raise self.wrong(name, "a SHA-256", value)
         return value
 
     def object(self, name: str) -> dict[str, Any]:
-        """A JSON object."""
+        """The field as a JSON object; raises `UnreadableFile` for anything else."""
         return self.inside(name).content
 
     def inside(self, name: str) -> Fields:
@@ -67,7 +67,7 @@ class Fields:
         return Fields(self.content.get(name), self.path, f"{self.place}.{name}" if self.place else name)
 
     def texts(self, name: str) -> dict[str, str]:
-        """An object of strings."""
+        """The field as an object whose values are strings; raises `UnreadableFile` for anything else."""
         value = self.object(name)
         if not all(isinstance(each, str) for each in value.values()):
             raise self.wrong(name, "texts by name", value)

@@ -32,6 +32,6 @@ class Report:
         return tuple(f"{check.name}: {check.told}" for check in self.checks if check.ok is False)
 
     def to_json(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Index, version, whether all is well, and each check with what it found, ready for JSON."""
         checks = [{"check": check.name, "ok": check.ok, "found": check.told} for check in self.checks]
         return {"index": self.index, "version": self.version, "ok": self.ok, "checks": checks}

@@ -42,12 +42,12 @@ class TransferModel(nn.Module):
         }
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, classes)."""
+        """Logits (B, classes) of images (B, C, H, W), as `preprocess` makes them."""
         return self.head(self.trunk(images))
 
     @property
     def device(self) -> torch.device:
-        """Where it is."""
+        """Where its tensors are."""
         return self.head.weight.device
 
     def choose(self, what: str) -> set[str]:

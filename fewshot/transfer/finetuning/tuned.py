@@ -31,7 +31,7 @@ class FineTuned:
 
     @torch.no_grad()
     def logits(self, images: LabelledImages) -> Tensor:
-        """(N, classes), on the CPU."""
+        """Logits (N, classes) of images, float32 on the CPU, in evaluation mode."""
         self.model.eval()
         images = images.scaled_for(self.model.preprocess)
         parts = [images.floats(part.to(self.model.device)) for part in images.pixels.split(_AT_ONCE)]

@@ -50,7 +50,7 @@ class Comparison:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The label sets."""
+        """The names of the label sets, in the order of their columns."""
         return self.draws[0].labels.names
 
     def case_of(self, name: str) -> str:

@@ -16,5 +16,5 @@ class Equal(Balancing):
     """Every label set counts the same."""
 
     def backward(self, losses: Tensor, present: Tensor, network: MultitaskNetwork, balance: Balance) -> None:
-        """The gradient of the sum."""
+        """Leave the gradient of the sum of the losses (tasks,) on the network."""
         losses.sum().backward()

@@ -28,7 +28,7 @@ class Choice:
     standard_error: dict[str, float]
 
     def to_json(self) -> dict[str, Any]:
-        """For machines."""
+        """Every field by name, ready for JSON."""
         return vars(self)
 
 

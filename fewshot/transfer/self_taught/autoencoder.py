@@ -61,7 +61,7 @@ class Decoder(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, codes: Tensor) -> Tensor:
-        """The images."""
+        """Images (B, channels, side, side) of codes (B, dim), without an activation."""
         maps = self.spread(codes).view(-1, self.width, self.start, self.start)
         maps = maps.contiguous(memory_format=torch.channels_last)
         return self.layers(maps)[..., : self.side, : self.side]

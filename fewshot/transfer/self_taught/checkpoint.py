@@ -55,7 +55,7 @@ def read_checkpoint(path: Path) -> tuple[Standing, dict[str, Any], dict[str, Ten
 
 
 def restore(tensors: dict[str, Tensor], model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-    """Fill model and optimiser."""
+    """Fill model and optimiser, in place, with the tensors that `read_checkpoint` gave."""
     model.load_state_dict(_under("model.", tensors))
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in _under("optimizer.", tensors).items():

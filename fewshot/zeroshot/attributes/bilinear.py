@@ -38,7 +38,7 @@ class Bilinear(AttributeMethod):
         """
 
     def learn(self, features: Tensor, labels: Tensor, attributes: Tensor) -> dict[str, Tensor]:
-        """The map (D, A)."""
+        """The map W (D, A) after all epochs; raises `Diverged` where it is no longer finite."""
         weight = features.new_zeros(features.shape[1], attributes.shape[1])
         generator = torch.Generator().manual_seed(self.seed)
         total = features.new_zeros(())
@@ -64,5 +64,5 @@ class Bilinear(AttributeMethod):
         return loss.sum(), features.mT @ (slope @ attributes)
 
     def score(self, state: Mapping[str, Tensor], features: Tensor, attributes: Tensor) -> Tensor:
-        """The bilinear form of both."""
+        """The bilinear form x' W a, (N, K)."""
         return features @ state["weight"] @ attributes.mT

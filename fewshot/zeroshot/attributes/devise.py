@@ -19,6 +19,6 @@ class DeViSE(Bilinear):
     margin: float = 0.1
 
     def loss_and_slope(self, violations: Tensor) -> tuple[Tensor, Tensor]:
-        """The sum of violations."""
+        """The sum (N,) of violations above zero, and its derivative (N, C), 1 for each of them."""
         loss = violations.clamp(min=0)
         return loss.sum(1), (loss > 0).to(violations)

@@ -30,12 +30,12 @@ class ESZSL(AttributeMethod):
         check_positive(self, "feature_penalty", "attribute_penalty")
 
     def learn(self, features: Tensor, labels: Tensor, attributes: Tensor) -> dict[str, Tensor]:
-        """The map (D, A)."""
+        """The map V (D, A), solved in float64."""
         weight = eszsl(features.double(), labels, attributes.double(), self.feature_penalty, self.attribute_penalty)
         return {"weight": weight.to(features)}
 
     def score(self, state: Mapping[str, Tensor], features: Tensor, attributes: Tensor) -> Tensor:
-        """The bilinear form of both."""
+        """The bilinear form x' V a, (N, K)."""
         return features @ state["weight"] @ attributes.mT
 
 

@@ -84,7 +84,7 @@ class AttributeModel:
         return self.scores(features, attributes).argmax(1)
 
     def to(self, device: str | torch.device) -> AttributeModel:
-        """The same model on `device`."""
+        """A copy of the model whose tensors are on `device`; features and attributes must be there too."""
         return AttributeModel(self.method, {name: tensor.to(device) for name, tensor in self.state.items()})
 
     def save(self, folder: str | Path) -> None:

@@ -34,12 +34,12 @@ class SAE(AttributeMethod):
         check_positive(self, "encoding")
 
     def learn(self, features: Tensor, labels: Tensor, attributes: Tensor) -> dict[str, Tensor]:
-        """The encoder (A, D)."""
+        """The encoder W (A, D), solved in float64."""
         encoder = semantic_autoencoder(features.double(), attributes.double()[labels], self.encoding)
         return {"encoder": encoder.to(features)}
 
     def score(self, state: Mapping[str, Tensor], features: Tensor, attributes: Tensor) -> Tensor:
-        """The cosine between an item and each class."""
+        """Cosines (N, K) between items and classes, in the space of `features` or of `attributes`."""
         if self.space == "features":
             attributes = attributes @ state["encoder"]
         else:

@@ -12,7 +12,7 @@ FORMAT, VERSION = "fewshot.AttributeModel", 1
 
 
 def save_model(model: AttributeModel, folder: Path) -> None:
-    """See `AttributeModel.save`."""
+    """Write method, settings and tensors to `folder`, whole or not at all; see `AttributeModel.save`."""
     content = {"format": FORMAT, "version": VERSION, "method": model.method.name, "settings": asdict(model.method)}
     with whole_folder(folder) as beside:
         write_tensors(beside / "model.safetensors", model.state, {"format": FORMAT})
@@ -20,7 +20,7 @@ def save_model(model: AttributeModel, folder: Path) -> None:
 
 
 def load_model(folder: Path) -> AttributeModel:
-    """See `AttributeModel.load`."""
+    """Open `folder`; raises `UnreadableFile` for what is missing, damaged or of a later version."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

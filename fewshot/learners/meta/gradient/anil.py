@@ -16,5 +16,5 @@ class ANIL(GradientLearner):
     """MAML whose backbone stays as it is within a task; its features are computed once."""
 
     def adapts(self, name: str) -> bool:
-        """The head."""
+        """Whether it is of the head: only that adapts to a task."""
         return name.startswith("head.")

@@ -17,5 +17,5 @@ class BOIL(GradientLearner):
     evaluation_steps: int = 1
 
     def adapts(self, name: str) -> bool:
-        """The backbone."""
+        """Whether it is of the backbone: only that adapts to a task."""
         return name.startswith("backbone.")

@@ -89,7 +89,7 @@ class CAVIA(GradientLearner):
         return model
 
     def adapts(self, name: str) -> bool:
-        """The context."""
+        """Whether it is the context: only that adapts to a task."""
         return name.endswith(".film.context")
 
     def backward(self, model: nn.Module, tasks: Tasks, progress: float) -> Outcome:

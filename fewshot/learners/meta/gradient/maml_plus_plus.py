@@ -51,7 +51,7 @@ class MAMLPlusPlus(GradientLearner):
         return name != "rates"
 
     def model(self, backbone: nn.Module, dim: int, ways: int) -> GradientModel:
-        """Backbone, head and rates."""
+        """Backbone and head, and rates (inner_steps, parameters that adapt), which all start at `inner_rate`."""
         model = super().model(backbone, dim, ways)
         model.rates = nn.Parameter(torch.full((self.inner_steps, len(self.rates(model))), self.inner_rate))
         return model

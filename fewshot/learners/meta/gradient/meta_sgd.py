@@ -37,11 +37,11 @@ class MetaSGD(GradientLearner):
             )
 
     def adapts(self, name: str) -> bool:
-        """All but the rates."""
+        """Whether it is no rate: all parameters adapt but these."""
         return not name.startswith("rates.")
 
     def model(self, backbone: nn.Module, dim: int, ways: int) -> GradientModel:
-        """Backbone, head and rates."""
+        """Backbone and head, and a rate for each of their numbers, drawn between `smallest_rate` and `inner_rate`."""
         model = super().model(backbone, dim, ways)
         model.rates = nn.ParameterDict(
             {
@@ -52,7 +52,7 @@ class MetaSGD(GradientLearner):
         return model
 
     def rates(self, model: nn.Module) -> Mapping[str, Rate]:
-        """The learned rates."""
+        """The learned rates by the name of the parameter, each of that parameter's shape."""
         return {name: model.get_parameter(f"rates.{_key(name)}") for name in super().rates(model)}
 
 

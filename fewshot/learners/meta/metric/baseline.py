@@ -76,11 +76,11 @@ class Baseline(Pretraining):
     """A linear layer over base classes; new classes get a linear head trained by gradient descent (`finetune`)."""
 
     def layer(self, dim: int, classes: int) -> nn.Module:
-        """Linear."""
+        """A linear layer, weights and bias, from (B, dim) to (B, classes)."""
         return nn.Linear(dim, classes)
 
     def learner(self) -> Learner:
-        """A linear head."""
+        """`Finetune`: a linear head, trained on the support by gradient descent."""
         return Finetune()
 
 
@@ -107,9 +107,9 @@ class BaselinePlusPlus(Pretraining):
     """
 
     def layer(self, dim: int, classes: int) -> nn.Module:
-        """Cosines."""
+        """A `CosineLayer` from (B, dim) to (B, classes), with the authors' scale for so many classes."""
         return CosineLayer(dim, classes, 2 if classes <= 200 else 10)
 
     def learner(self) -> Learner:
-        """A head of cosines."""
+        """`Cosine`: a vector a class, trained on the support by gradient descent."""
         return Cosine()

@@ -37,7 +37,7 @@ class MetaFEAT(MetricLearner):
         check_not_negative(self, "hidden", "contrast")
 
     def head(self, dim: int) -> SetToSet:
-        """Self-attention over class means."""
+        """Self-attention over class means (ways, dim), of `hidden` dimensions or of `dim`."""
         return SetToSet(dim, self.hidden or dim, self.temperature, self.contrast)
 
     def loss(self, head: EpisodicNetwork, support: Support, query: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -37,7 +37,7 @@ class SVMHead(EpisodicNetwork):
         return {"weight": weight.to(support.features.dtype)}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
-        """Linear scores, scaled."""
+        """Logits (T, Q, ways): the machine's scores, times the learned scale."""
         return self.scale * (query @ state["weight"].mT)
 
 
@@ -87,10 +87,10 @@ class MetaOptNet(MetricLearner):
             raise InvalidInput(f"{self.name}: smoothing must be in [0, 1), found {self.smoothing!r}")
 
     def head(self, dim: int) -> SVMHead:
-        """The machine."""
+        """The machine, with its scale as it is before training; it serves any number of dimensions."""
         return SVMHead(self.C, self.scale, self.steps)
 
     def loss(self, head: EpisodicNetwork, support: Support, query: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Cross-entropy with smoothed labels."""
+        """Mean cross-entropy with the smoothed query labels (T, Q), and the logits (T, Q, ways)."""
         logits = head.logits(support, query)
         return cross_entropy(logits.flatten(0, 1), labels.flatten(), label_smoothing=self.smoothing), logits

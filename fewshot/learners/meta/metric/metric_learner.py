@@ -36,11 +36,11 @@ class LearnerHead(EpisodicNetwork):
         self.scale = None if scale is None else nn.Parameter(torch.tensor(float(scale)))
 
     def learn(self, support: Support) -> dict[str, Tensor]:
-        """What the learner learns."""
+        """The learner's own state, with the graph to the features."""
         return self.learner.learn(support)
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
-        """The learner's logits, scaled."""
+        """The learner's logits (T, Q, ways), times the learned scale where there is one."""
         logits = self.learner.score(state, query, mask)
         return logits if self.scale is None else self.scale * logits
 

@@ -28,5 +28,5 @@ class ProtoNet(MetricLearner):
         check_positive(self, "scale")
 
     def head(self, dim: int) -> LearnerHead:
-        """Class means under the metric."""
+        """Class means under the metric; cosines come with a scale that is learned. Any `dim` will do."""
         return LearnerHead(Prototypical(self.metric), self.scale if self.metric == "cosine" else None)

@@ -47,5 +47,5 @@ class R2D2(MetricLearner):
         check_positive(self, "penalty", "scale")
 
     def head(self, dim: int) -> RidgeHead:
-        """The regression."""
+        """The regression, with penalty and scale as they are before training; it serves any number of dimensions."""
         return RidgeHead(self.penalty, self.scale)

@@ -42,7 +42,7 @@ class RelationModule(EpisodicNetwork):
         return {"prototypes": class_means(support.features, support.labels, support.ways)}
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
-        """The log-odds of each relation score."""
+        """Logits (T, Q, ways): the log-odds of each relation score."""
         classes, queries = self.of_class(self._maps(state["prototypes"])), self.of_query(self._maps(query))
         classes, queries = classes.unflatten(0, (len(query), -1)), queries.unflatten(0, query.shape[:2])
         pairs = classes[:, None] + queries[:, :, None]
@@ -90,7 +90,7 @@ class RelationNetwork(MetricLearner):
         return super().model(backbone, dim, ways)
 
     def head(self, dim: int) -> RelationModule:
-        """The relation module."""
+        """The relation module; `dim` must be that of square maps of `channels`, which its first use checks."""
         return RelationModule(self.channels, self.hidden)
 
     def loss(self, head: EpisodicNetwork, support: Support, query: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

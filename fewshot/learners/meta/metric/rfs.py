@@ -39,11 +39,11 @@ class RFS(Pretraining):
             raise InvalidInput(f"rfs: soft is a share between 0 and 1, found {self.soft}")
 
     def layer(self, dim: int, classes: int) -> nn.Module:
-        """Linear."""
+        """A linear layer, weights and bias, from (B, dim) to (B, classes)."""
         return nn.Linear(dim, classes)
 
     def learner(self) -> Learner:
-        """Logistic regression."""
+        """`Logistic`: logistic regression on features of length 1."""
         return Logistic()
 
     def backward(self, model: Any, tasks: Tasks, progress: float) -> Outcome:

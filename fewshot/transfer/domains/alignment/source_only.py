@@ -18,5 +18,5 @@ class SourceOnly(Alignment):
     sees = SOURCE_ONLY
 
     def align(self, source: Tensor, labels: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Both as they are."""
+        """Source (N, D) and target (M, D) as they are."""
         return source, target

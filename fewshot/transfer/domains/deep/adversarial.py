@@ -24,7 +24,7 @@ class DANN(DeepAdaptation):
     weight: float = 0.3
 
     def companion(self, network: AdaptableNetwork) -> nn.Module:
-        """The discriminator."""
+        """The discriminator, of features (B, width)."""
         return discriminator(network.head.in_features)
 
     def transfer_loss(self, batch: Batch, companion: nn.Module) -> Tensor:
@@ -42,7 +42,7 @@ class CDAN(DeepAdaptation):
     weight: float = 0.3
 
     def companion(self, network: AdaptableNetwork) -> nn.Module:
-        """The discriminator."""
+        """The discriminator, of products (B, width * classes)."""
         return discriminator(network.head.in_features * network.head.out_features)
 
     def transfer_loss(self, batch: Batch, companion: nn.Module) -> Tensor:

@@ -19,5 +19,5 @@ class DeepCoral(DeepAdaptation):
     weight: float = 10.0
 
     def transfer_loss(self, batch: Batch, companion: nn.Module) -> Tensor:
-        """Of the last layer."""
+        """The CORAL loss of the logits of source and target, a scalar."""
         return coral_loss(batch.source_logits, batch.target_logits)

@@ -20,7 +20,7 @@ class DAN(DeepAdaptation):
     """Squared MMD of the features plus that of the logits, each with Gaussian kernels of five bandwidths."""
 
     def transfer_loss(self, batch: Batch, companion: nn.Module) -> Tensor:
-        """The sum over both layers."""
+        """The squared MMD of the features plus that of the logits, a scalar."""
         of_features = dan_loss(batch.source_features, batch.target_features)
         return of_features + dan_loss(batch.source_logits, batch.target_logits)
 
@@ -31,7 +31,7 @@ class JAN(DeepAdaptation):
     """Squared joint MMD: the kernel is the product of those of the features and of the softmax of the logits."""
 
     def transfer_loss(self, batch: Batch, companion: nn.Module) -> Tensor:
-        """Of both layers together."""
+        """The squared joint MMD of features and predicted probabilities, a scalar."""
         layers = [
             (batch.source_features, batch.target_features),
             (batch.source_logits.softmax(1), batch.target_logits.softmax(1)),

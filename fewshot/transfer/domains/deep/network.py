@@ -17,7 +17,7 @@ class AdaptableNetwork(nn.Module):
         self.head = nn.Linear(width, classes)
 
     def forward(self, items: Tensor) -> tuple[Tensor, Tensor]:
-        """Features and logits."""
+        """Features (N, width) and logits (N, classes) of items (N, ...)."""
         features = self.trunk(items)
         return features, self.head(features)
 

@@ -32,7 +32,7 @@ def kmm_weights(
 
 
 def kmm_objective(weights: Tensor, matrix: Tensor, pull: Tensor) -> Tensor:
-    """½ w'Kw - k'w."""
+    """What `kmm_weights` makes small: ½ w'Kw - k'w of weights (N,), kernel matrix (N, N) and pull k (N,)."""
     return weights @ matrix @ weights / 2 - pull @ weights
 
 

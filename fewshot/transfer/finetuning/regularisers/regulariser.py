@@ -65,7 +65,10 @@ def create_regulariser(name: str, settings: Mapping[str, Any] | None = None) -> 
 
 
 def parse_regulariser(text: str) -> Regulariser:
-    """`l2-sp` or `l2-sp:alpha=0.1,beta=0.01`."""
+    """The regulariser that `l2-sp` or `l2-sp:alpha=0.1,beta=0.01` describes.
+
+    Raises `InvalidInput` for another form, and what `create_regulariser` raises.
+    """
     name, _, listed = text.partition(":")
     defaults = default_settings(_registry[name])
     settings: dict[str, Any] = {}
