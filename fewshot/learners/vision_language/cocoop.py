@@ -28,9 +28,9 @@ _LAYERS = ("inside", "inside_bias", "outside", "outside_bias")
 class CoCoOp(Learner):
     """Learns the words of a prompt, and a network of two layers that shifts them for each image.
 
-    template: the words to start from, each a token of the tower; rate, batch, epochs: of the training by SGD;
-    reduction: how much narrower than the features the network is inside; seed: of draws. Each image has prompts of its
-    own, so a query costs a pass of all classes through the text tower, which must be in memory.
+    template: the words to start from; rate, batch, epochs: of the training by SGD; reduction: how much narrower than
+    the features the network is inside; seed: of draws. Each image has prompts of its own, so a query costs a pass of
+    all classes through the text tower, which must be in memory.
     """
 
     template: str = "a photo of a"

@@ -25,8 +25,8 @@ class CoOp(Learner):
     """Descends the log loss of the support by the vectors of a prompt, through the text tower of the words.
 
     context: how many words are learned, drawn with deviation 0.02; template: words to start from instead, as "a photo
-    of a", each a token of the tower; rate, batch: of the training by SGD; epochs: 0 for the paper's 50 at one shot, 100
-    up to four, and 200 above; seed: of draws. Training is in float32, whatever the precision of the encoder.
+    of a"; rate, batch: of the training by SGD; epochs: 0 for the paper's 50 at one shot, 100 up to four, and 200 above;
+    seed: of draws. Training is in float32, whatever the precision of the encoder.
     """
 
     context: int = 16

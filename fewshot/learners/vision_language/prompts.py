@@ -17,9 +17,10 @@ from fewshot.learners.support import Support
 from fewshot.learners.words import Words
 
 if TYPE_CHECKING:
-    from fewshot.backbones import TextEncoder
+    from fewshot.backbones import TakesVectors, TextEncoder
 
 _MOMENTUM, _DECAY, _WARMUP = 0.9, 5e-4, 1e-5  # of Zhou et al. (2022): the rate of the first epoch is the last of these
+_PLACEHOLDERS = ("X", "Y")
 _KEPT = 16
 _encoders: dict[str, TextEncoder] = {}  # the last ones that heads refer to, by fingerprint
 
@@ -28,10 +29,10 @@ _encoders: dict[str, TextEncoder] = {}  # the last ones that heads refer to, by 
 class Prompts:
     """Prompts of W classes as vectors of tokens (W, L, width), which have room for `context` from `first` on.
 
-    `tower` is the text tower's module, and `ends` (W,) are the positions whose output stands for the text.
+    `tower` is the text tower's module, and `ends` (W,) are what it calls the positions of the texts.
     """
 
-    tower: Any
+    tower: TakesVectors
     vectors: Tensor
     ends: Tensor
     first: int
@@ -51,15 +52,17 @@ class Prompts:
 def write_prompts(encoder: TextEncoder, names: list[str], context: int, learner: str) -> Prompts:
     """The prompts "X X … NAME." with `context` placeholders, as vectors of the encoder's tokens.
 
-    Raises `InvalidInput` for an encoder that takes words only, or one with too few tokens.
+    Raises `InvalidInput` for an encoder that takes words only, one that makes several tokens of a placeholder, or one
+    with too few tokens.
     """
-    tower, first = tower_of(encoder, learner), _first_word(encoder)
+    tower, first = tower_of(encoder, learner), _first_word(encoder, learner)
     if first + context + 2 > encoder.context_length:  # a name and its end take two at least
         raise InvalidInput(
             f"{learner}: {context} words of context and a class name do not fit into the {encoder.context_length} "
             f"tokens of {encoder.name}; pass a smaller context"
         )
-    tokens = encoder.tokenize([f"{'X ' * context}{name}." for name in names])
+    before = f"{_PLACEHOLDERS[0]} " * context
+    tokens = encoder.tokenize([f"{before}{name}." for name in names])
     lengths = encoder.lengths(tokens)
     tokens = tokens[:, : int(lengths.max())].to(encoder.device)
     with torch.no_grad():
@@ -67,21 +70,24 @@ def write_prompts(encoder: TextEncoder, names: list[str], context: int, learner:
 
 
 def word_vectors(encoder: TextEncoder, text: str, learner: str) -> Tensor:
-    """The vectors (M, width) of the M words of a text, each of which must be one token."""
-    words, first = len(text.split()), _first_word(encoder)
-    tokens = encoder.tokenize([text]).to(encoder.device)
+    """The vectors (M, width) of the M tokens of a text, mostly one a word."""
+    tower, first = tower_of(encoder, learner), _first_word(encoder, learner)
+    tokens = encoder.tokenize([f"{text} {word}" for word in _PLACEHOLDERS])
     with torch.no_grad():
-        return tower_of(encoder, learner).embed(tokens)[0, first : first + words].float()
+        return tower.embed(tokens[:1].to(encoder.device))[0, first : _first_difference(tokens)].float()
 
 
-def tower_of(encoder: TextEncoder, learner: str) -> Any:
+def tower_of(encoder: TextEncoder, learner: str) -> TakesVectors:
     """The tower's module; raises `InvalidInput` for one that takes words only."""
-    if not hasattr(encoder.module, "encode"):
+    from fewshot.backbones import TakesVectors
+
+    module = encoder.module
+    if not isinstance(module, TakesVectors):
         raise InvalidInput(
             f"{learner} learns prompts as vectors, and {encoder.name} takes nothing but words; use the text tower of a "
-            "CLIP or SigLIP model"
+            "CLIP or SigLIP model, a sentence encoder or a bridge"
         )
-    return encoder.module
+    return module
 
 
 def names_of_tasks(support: Support, learner: str) -> list[list[str]]:
@@ -162,7 +168,18 @@ def recall(mark: Tensor, learner: str) -> TextEncoder:
     )
 
 
-def _first_word(encoder: TextEncoder) -> int:
-    """The position of the first word: 1 after a token of start, else 0."""
-    tokens = encoder.tokenize(["X X"])[0]
-    return 0 if tokens[0] == tokens[1] else 1
+def _first_word(encoder: TextEncoder, learner: str) -> int:
+    """The position of the first word, after the tokens of start; raises `InvalidInput` where a word isn't one token."""
+    one, other = _PLACEHOLDERS
+    first = _first_difference(encoder.tokenize([f"{one} {one}", f"{other} {one}"]))
+    if _first_difference(encoder.tokenize([f"{one} {one}", f"{one} {other}"])) != first + 1:
+        raise InvalidInput(
+            f"{learner} puts learned vectors in the place of words, and the tokenizer of {encoder.name} does not make "
+            f"one token of each word {one!r}; use another text encoder"
+        )
+    return first
+
+
+def _first_difference(tokens: Tensor) -> int:
+    """Where the ids (2, L) of two texts first differ; L if nowhere."""
+    return int((tokens[0] == tokens[1]).int().cumprod(0).sum())
