@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 _EPS = 1e-12
-_CANCELLED = 0.01  # of a squared length: with less left after a shift, rounding weighs over a hundred times as much
+CANCELLED = 0.01  # of a squared length: with less left after a shift, rounding weighs over a hundred times as much
 
 
 def squared_distance(left: Tensor, right: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def shifted_products(items: Tensor, squares: Tensor, shift: Tensor, others: Tens
     of_shift = shift @ both.mT
     products = items @ both.mT + of_shift
     moved = squares + 2 * products[..., -1:] - of_shift[..., -1:]
-    if bool((moved < _CANCELLED * squares).any()):
+    if bool((moved < CANCELLED * squares).any()):
         items = items + shift
         return items @ others.mT, squared_length(items)
     return products[..., :-1], moved

@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from fewshot.learners.checks import check_positive
-from fewshot.learners.distances import squared_distance, squared_length
 from fewshot.learners.iteration import until_settled
 from fewshot.learners.registry import register_learner
 from fewshot.learners.transductive.bd_cspn import rectified_means
 from fewshot.learners.transductive.graph import nearest_neighbours
+from fewshot.learners.transductive.items import ItemTasks
 from fewshot.learners.transductive.learner import TransductiveLearner
 from fewshot.learners.transductive.tasks import Tasks
 
@@ -39,25 +39,25 @@ class LaplacianShot(TransductiveLearner):
     classify: Literal["shifted", "unshifted"] = "shifted"
     steps: int = 20
 
+    preprocesses: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "lam", "neighbours", "steps")
 
     def transduce(self, tasks: Tasks, state: Mapping[str, Tensor]) -> Tensor:
         """What the last assignment is the softmax of."""
-        means = tasks.support_means()
+        items = ItemTasks.of(tasks, self.features, state["base_mean"])
+        means = items.support_means
         if self.rectify:
-            shift = tasks.support_centre - tasks.query_centre
-            means = rectified_means(tasks, shift, squared_length(tasks.query), scale=10.0)
+            shift, means = rectified_means(items, scale=10.0)
             if self.classify == "shifted":
                 means = means - shift  # the same distances, and cheaper than moving the queries
-        scores = -squared_distance(tasks.query, means).masked_fill(~tasks.present[:, None], torch.inf)
-        return smooth(scores, self._edges(tasks), tasks.real_query, self.lam, self.steps)
-
-    def _edges(self, tasks: Tasks) -> Tensor:
-        gram = tasks.query @ tasks.query.mT
+        scores = -items.query.squared_distances(means).masked_fill(~tasks.present[:, None], torch.inf)
+        gram = items.query.gram()
         nearness = 2 * gram - gram.diagonal(dim1=1, dim2=2)[:, None]  # minus the squared distance, less the row's own
-        return nearest_neighbours(nearness, tasks.mask, self.neighbours - 1)
+        edges = nearest_neighbours(nearness, tasks.mask, self.neighbours - 1)
+        return smooth(scores, edges, tasks.real_query, self.lam, self.steps)
 
 
 def smooth(scores: Tensor, edges: Tensor, real: Tensor, lam: float, steps: int) -> Tensor:

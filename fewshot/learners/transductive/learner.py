@@ -19,13 +19,15 @@ from fewshot.learners.transductive.tasks import Tasks
 class TransductiveLearner(Learner):
     """A learner whose one method, `transduce`, sees the whole task after `features`, the steps of `preprocess`.
 
-    Unlabelled items given beside the queries are treated as queries whose prediction nobody asks for.
+    Unlabelled items given beside the queries are treated as queries whose prediction nobody asks for. A learner with
+    `preprocesses` takes `features` into account itself: its `transduce` sees the features as they came.
     """
 
     features: str = "l2"
 
     transductive: ClassVar[bool] = True
     uses_unlabelled: ClassVar[bool] = True
+    preprocesses: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,7 +52,9 @@ class TransductiveLearner(Learner):
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
         """Logits of the queries of each task, found together."""
         check_finite_query(query)  # the decompositions of some steps fail on NaN in their own way
-        tasks = preprocess(Tasks.of(state, query, mask), self.features, state["base_mean"])
+        tasks = Tasks.of(state, query, mask)
+        if not self.preprocesses:
+            tasks = preprocess(tasks, self.features, state["base_mean"])
         return self.transduce(tasks, state)[:, : query.shape[1]]
 
     @abstractmethod
