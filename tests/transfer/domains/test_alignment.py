@@ -1,5 +1,7 @@
 """Classical adaptation: each method against its formula, and all of them on one small problem."""
 
+import re
+import warnings
 from importlib.util import find_spec
 
 import numpy as np
@@ -9,10 +11,12 @@ import sklearn
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from fewshot.errors import InvalidInput, UnknownName
+from fewshot.errors import FewshotWarning, InvalidInput, UnknownName
 from fewshot.transfer.domains import create_adaptation, describe_adaptation, list_adaptations
+from fewshot.transfer.domains.alignment import optimal_transport
 from fewshot.transfer.domains.alignment.geodesic_flow import basis, flow_root
 from fewshot.transfer.domains.alignment.joint import class_differences, components, mean_difference
+from fewshot.transfer.domains.alignment.skada_adapters import solver_warned
 from fewshot.transfer.domains.classifiers import nearest_label, predict
 from fewshot.transfer.domains.domain_data import office_caltech10
 from fewshot.transfer.domains.label_shift import out_of_fold
@@ -194,10 +198,37 @@ def test_exact_transport_is_the_best_assignment(shifted) -> None:
 @pytest.mark.parametrize("kind", ["entropic", "classes"])
 def test_other_transports_bring_the_source_to_the_target(kind, shifted) -> None:
     source, labels, target, _ = shifted
-    moved, _ = create_adaptation("ot", kind=kind, entropy=0.05 if kind == "entropic" else 1.0).align(
+    moved, _ = create_adaptation("ot", kind=kind, entropy=0.05 if kind == "entropic" else 3.0).align(
         source, labels, target
     )
     assert torch.dist(moved.mean(0), target.mean(0)) < torch.dist(source.mean(0), target.mean(0)) / 10
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"kind": "entropic", "entropy": 1e-4}, "did not converge at entropy=0.0001, .* raise entropy$"),
+        ({"kind": "classes", "entropy": 1e-3}, "raise entropy, which is in squared distances here"),
+        ({"kind": "exact"}, "3 steps did not find the cheapest plan; take fewer items"),
+    ],
+)
+def test_a_transport_that_gives_up_is_told_once(settings, told, shifted, monkeypatch) -> None:
+    monkeypatch.setattr(optimal_transport, "STEPS", 3)
+    source, labels, target, _ = shifted
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        create_adaptation("ot", **settings).align(source, labels, target)
+    assert [each.category for each in heard] == [FewshotWarning]
+    assert re.search(told, str(heard[0].message))
+    assert heard[0].filename == __file__
+
+
+def test_other_warnings_pass() -> None:
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        with solver_warned("the solver gave up"):
+            warnings.warn("something else", DeprecationWarning, stacklevel=1)
+    assert [(each.category, str(each.message)) for each in heard] == [(DeprecationWarning, "something else")]
 
 
 def test_label_shift_is_found_and_helps() -> None:

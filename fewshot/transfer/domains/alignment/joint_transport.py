@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fewshot.errors import InvalidInput
 from fewshot.transfer.domains.adaptation import Adaptation, register_adaptation
-from fewshot.transfer.domains.alignment.skada_adapters import pooled, skada_module
+from fewshot.transfer.domains.alignment.skada_adapters import pooled, skada_module, solver_warned
 
 
 @register_adaptation("jdot", paper="Courty et al. 2017, Joint Distribution Optimal Transportation, arXiv:1705.08848")
@@ -31,7 +31,8 @@ class JointTransport(Adaptation):
 
         items, hidden, domain = pooled(source, labels, target)
         classifier = LogisticRegression(C=0.1, max_iter=1000)
-        with skada_module(self.name) as skada, warnings.catch_warnings():
+        gave_up = f"{self.name}: the exact solver did not find the cheapest plan; take fewer items"
+        with skada_module(self.name) as skada, solver_warned(gave_up), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Maximum number of iterations reached")
             model = skada.JDOTClassifier(classifier, alpha=self.balance, n_iter_max=self.rounds)
             model.fit(items, hidden, sample_domain=domain)

@@ -1,16 +1,21 @@
-"""scikit-adaptation's adapters: how both domains are handed to them, and what of importing it is undone."""
+"""scikit-adaptation's adapters: how both domains are handed to them, what of importing it is undone, and warnings."""
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from fewshot.errors import MissingPackage
+from fewshot.errors import FewshotWarning, MissingPackage
+
+_GAVE_UP = re.compile("did not converge|numerical errors|numItermax reached", re.IGNORECASE)
 
 
 @contextmanager
@@ -28,6 +33,26 @@ def skada_module(wanted_by: str) -> Iterator[Any]:
             raise MissingPackage("skada", wanted_by, extra="transfer") from None
         sklearn.set_config(enable_metadata_routing=True)
         yield skada
+
+
+@contextmanager
+def solver_warned(instead: str) -> Iterator[None]:
+    """Where a solver of POT gives up within the block, one `FewshotWarning` says `instead` of all that POT warns of.
+
+    Every other warning is given as it came.
+    """
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        yield
+    import ot
+
+    of_pot = [each for each in heard if Path(each.filename).is_relative_to(Path(ot.__file__).parent)]
+    gave_up = any(_GAVE_UP.search(str(each.message)) for each in of_pot)
+    for each in heard:
+        if not (gave_up and each in of_pot):
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    if gave_up:
+        warnings.warn(instead, FewshotWarning, stacklevel=4)
 
 
 def transformed(adapter: Any, source: Tensor, labels: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
