@@ -65,7 +65,7 @@ class Index:
         the pictures that cannot be read, `IndexLocked` where another process writes.
         """
         wish = life.Wish(recall, k, index, memory, metric)
-        if life.build(source, Path(folder), backbone, wish, columns, confirm=confirm, **how) is None:
+        if life.build(source, Path(folder), backbone, wish, confirm, columns=columns, **how) is None:
             raise InvalidInput(f"{folder} was not built: the plan was refused")
         return cls.open(folder, backbone)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace as with_changes
 from pathlib import Path
@@ -14,12 +13,13 @@ from fewshot.errors import InvalidInput
 from fewshot.retrieval.build.admitting import check_backbone, check_keys, column_types, with_source
 from fewshot.retrieval.build.encoder import encoder_for
 from fewshot.retrieval.build.gathering import gather
+from fewshot.retrieval.build.intake import Intake
 from fewshot.retrieval.build.ledger import drop_work
 from fewshot.retrieval.build.plan import disk_free, disk_needed, make_choice, size
 from fewshot.retrieval.build.publishing import nothing_left, now, publish, sweep, versions
 from fewshot.retrieval.build.scanning import known_items, needs_work, scan
 from fewshot.retrieval.build.segments import segment_name, write_segment
-from fewshot.retrieval.build.work import SHARD_ROWS, embedded
+from fewshot.retrieval.build.work import embedded
 from fewshot.retrieval.sources import open_source
 from fewshot.retrieval.store import Manifest, Segment, open_version, read_manifest, writing_lock
 from fewshot.retrieval.store.tombstones import write_tombstones
@@ -41,38 +41,31 @@ def add(
     folder: Path,
     given: Any,
     backbone: Any = None,
-    columns: Sequence[str] | None = None,
-    texts: str | None = None,
-    paths: str | None = None,
-    skip_broken: bool = False,
-    batch_size: int = 64,
-    workers: Any = "auto",
-    shard_rows: int = SHARD_ROWS,
     replace: bool = False,
-    restart: bool = False,
-    wait: float = 0.0,
-    progress: bool = True,
+    **how: Any,
 ) -> Added:
     """Add the items of a source to the index in `folder`; an item whose content has changed gets a new id.
 
     Keys tell items of the same source apart. Where another source uses a key that the index has for something else,
     this raises `InvalidInput`, unless `replace` says that the new item takes its place. Raises `FingerprintMismatch`
     for another backbone than the index has.
+    `how`: the fields of `Intake`.
     """
+    intake = Intake(**how)
     read_manifest(folder)  # no lock is made where there is no index
-    source = open_source(given, texts, paths)
-    with writing_lock(folder, wait), nothing_left(folder):
+    source = open_source(given, intake.texts, intake.paths)
+    with writing_lock(folder, intake.wait), nothing_left(folder):
         now_there = open_version(folder)
         manifest = now_there.manifest
-        encoder = encoder_for(source, backbone, batch_size, workers)
+        encoder = encoder_for(source, backbone, intake.batch_size, intake.workers)
         check_backbone(manifest, encoder)
-        types = column_types(now_there, source, columns)
+        types = column_types(now_there, source, intake.columns)
         sweep(folder, manifest)
-        found = scan(source, known_items(now_there), progress)
+        found = scan(source, known_items(now_there), intake.progress)
         if found.replaced and not replace:
             check_keys(now_there, source, found.replaced)
         _check_disk(folder, manifest, len(found.rows), needs_work(source))
-        items = embedded(folder, source, encoder, found, skip_broken, shard_rows, restart, progress)
+        items = embedded(folder, source, encoder, found, intake)
         if items.found.rows or items.found.replaced:
             generation = manifest.generation + 1
             shards = gather(folder, generation, source, items.found, items.vectors, types, manifest.next_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from fewshot.errors import InvalidInput, MissingData
 from fewshot.retrieval.build.encoder import Encoder, encoder_for
 from fewshot.retrieval.build.gathering import chosen_columns, gather
+from fewshot.retrieval.build.intake import Intake
 from fewshot.retrieval.build.ledger import Ledger, drop_work
 from fewshot.retrieval.build.plan import Plan, disk_free, disk_needed, make_choice
 from fewshot.retrieval.build.pool import Pool
@@ -18,7 +19,7 @@ from fewshot.retrieval.build.publishing import nothing_left, now, publish, sweep
 from fewshot.retrieval.build.scanning import Scan, needs_work, scan
 from fewshot.retrieval.build.segments import measured, segment_name, write_segment
 from fewshot.retrieval.build.wish import Wish, settings_of
-from fewshot.retrieval.build.work import SHARD_ROWS, embedded
+from fewshot.retrieval.build.work import embedded
 from fewshot.retrieval.sources import Source, open_source
 from fewshot.retrieval.store import Manifest, has_manifest, writing_lock
 
@@ -30,33 +31,27 @@ def build(
     folder: Path,
     backbone: Any = None,
     wish: Wish | None = None,
-    columns: Sequence[str] | None = None,
-    texts: str | None = None,
-    paths: str | None = None,
-    skip_broken: bool = False,
-    batch_size: int = 64,
-    workers: Any = "auto",
-    shard_rows: int = SHARD_ROWS,
-    restart: bool = False,
-    wait: float = 0.0,
-    progress: bool = True,
     confirm: Callable[[Plan], bool] | None = None,
+    **how: Any,
 ) -> Manifest | None:
-    """Build an index in `folder`; gives what was published, or None where `confirm` said no to the plan."""
-    wish = wish or Wish()
+    """Build an index in `folder`; gives what was published, or None where `confirm` said no to the plan.
+
+    `how`: the fields of `Intake`.
+    """
+    wish, intake = wish or Wish(), Intake(**how)
     check_free(folder)
-    source = open_source(given, texts, paths)
-    encoder = encoder_for(source, backbone, batch_size, workers)
-    kept = chosen_columns(source, columns)
-    found = scan(source, {}, progress)
-    plan = make_plan(folder, source, encoder, found, wish, restart)
+    source = open_source(given, intake.texts, intake.paths)
+    encoder = encoder_for(source, backbone, intake.batch_size, intake.workers)
+    kept = chosen_columns(source, intake.columns)
+    found = scan(source, {}, intake.progress)
+    plan = make_plan(folder, source, encoder, found, wish, intake.restart)
     plan.check(folder)
     if confirm and not confirm(plan):
         return None
-    with writing_lock(folder, wait), nothing_left(folder):
+    with writing_lock(folder, intake.wait), nothing_left(folder):
         check_free(folder)
         sweep(folder, None)
-        items = embedded(folder, source, encoder, found, skip_broken, shard_rows, restart, progress)
+        items = embedded(folder, source, encoder, found, intake)
         if not items.found.rows:
             raise MissingData(f"{source.name} has nothing to index: none of its {len(source)} items can be read")
         shards = gather(folder, 1, source, items.found, items.vectors, kept, 0, encoder.dim, wish.metric)

@@ -8,12 +8,11 @@ from pathlib import Path
 from fewshot.errors import BrokenImages
 from fewshot.retrieval.build.embedding import embed_all
 from fewshot.retrieval.build.encoder import Encoder
+from fewshot.retrieval.build.intake import Intake
 from fewshot.retrieval.build.ledger import Ledger
 from fewshot.retrieval.build.pool import Pool, Vectors, source_vectors, without
 from fewshot.retrieval.build.scanning import Scan
 from fewshot.retrieval.sources import Source, VectorSource
-
-SHARD_ROWS = 2048
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,7 @@ def embedded(
     source: Source,
     encoder: Encoder,
     found: Scan,
-    skip_broken: bool = False,
-    shard_rows: int = SHARD_ROWS,
-    restart: bool = False,
-    progress: bool = True,
+    intake: Intake,
 ) -> Embedded:
     """The vectors of all items of `found`, embedded now where they are not in the ledger.
 
@@ -51,12 +47,12 @@ def embedded(
     """
     if isinstance(source, VectorSource):
         return Embedded(found, source_vectors(source, found), ())
-    ledger = plan_work(folder, source, encoder, found, shard_rows, restart)
+    ledger = plan_work(folder, source, encoder, found, intake.shard_rows, intake.restart)
     done = len(found.rows) - sum(len(ledger.planned(name).rows) for name in ledger.shards)
-    embed_all(ledger, source, encoder, done, progress)
+    embed_all(ledger, source, encoder, done, intake.progress)
     pool = Pool.of(ledger.finished())
     broken = (*found.unreadable, *pool.broken(source, found))
-    if broken and not skip_broken:
+    if broken and not intake.skip_broken:
         raise BrokenImages(
             source.name, broken, hint="pass skip_broken=True (--skip-broken) to leave them out; the others are kept"
         )

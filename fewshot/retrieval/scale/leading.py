@@ -12,8 +12,9 @@ from fewshot.errors import FingerprintMismatch, InvalidInput
 from fewshot.retrieval import build as life
 from fewshot.retrieval.build.building import check_free, make_plan
 from fewshot.retrieval.build.encoder import Encoder, encoder_for
+from fewshot.retrieval.build.intake import SHARD_ROWS
 from fewshot.retrieval.build.scanning import known_items, needs_work, scan
-from fewshot.retrieval.build.work import SHARD_ROWS, plan_work
+from fewshot.retrieval.build.work import plan_work
 from fewshot.retrieval.scale.claims import Claims
 from fewshot.retrieval.scale.working import generation
 from fewshot.retrieval.sources import Source
