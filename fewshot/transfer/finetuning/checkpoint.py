@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fewshot.errors import UnreadableFile
 from fewshot.files import write_tensors
+from fewshot.learners.meta.training.checkpoint_tensors import model_tensors, optimiser_state, training_tensors
 
 FORMAT = {"format": "fewshot.FineTuning", "version": "1"}
 
@@ -49,16 +50,10 @@ def save_checkpoint(
     optimiser: torch.optim.Optimizer | None = None,
 ) -> None:
     """Write the model's tensors, and with `optimiser` all that a training needs to go on."""
-    tensors = {f"model.{name}": tensor for name, tensor in model.items()}
-    if optimiser is not None:
-        for number, state in optimiser.state_dict()["state"].items():
-            tensors |= {
-                f"optimizer.{number}.{name}": torch.as_tensor(value)
-                for name, value in state.items()
-                if value is not None
-            }
     told = {**vars(standing), "best_loss": None if standing.best_loss == float("inf") else standing.best_loss}
-    write_tensors(path, tensors, {**FORMAT, "standing": json.dumps(told), "record": json.dumps(record)})
+    write_tensors(
+        path, training_tensors(model, optimiser), {**FORMAT, "standing": json.dumps(told), "record": json.dumps(record)}
+    )
 
 
 def read_checkpoint(path: Path) -> tuple[Standing, dict[str, Any], dict[str, Tensor], dict[int, dict[str, Tensor]]]:
@@ -82,11 +77,4 @@ def read_checkpoint(path: Path) -> tuple[Standing, dict[str, Any], dict[str, Ten
         raise UnreadableFile(f"{path} does not exist") from None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise UnreadableFile(f"{path} is damaged or no fine-tuning ({error}); train again") from None
-    model = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        kind, _, rest = name.partition(".")
-        number, _, key = rest.partition(".")
-        if kind == "optimizer":
-            state.setdefault(int(number), {})[key] = value
-    return standing, record, model, state
+    return standing, record, model_tensors(tensors), optimiser_state(tensors)

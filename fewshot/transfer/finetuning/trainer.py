@@ -15,6 +15,7 @@ from fewshot.backbones.devices import choose_device
 from fewshot.files import remove_unfinished, write_json
 from fewshot.learners.memory import hold_all_freed_memory
 from fewshot.learners.meta.training.checkpoint import check_same
+from fewshot.learners.meta.training.checkpoint_tensors import set_state
 from fewshot.progress import Advance, progress_bar
 from fewshot.transfer.finetuning.checkpoint import Standing, read_checkpoint, save_checkpoint
 from fewshot.transfer.finetuning.images import Generator, LabelledImages
@@ -111,7 +112,7 @@ class _Run:
         self.model.freeze_but(self.model.choose(stage.train), stage.norms)
         optimiser = self.training.optimiser(self.model, stage)
         if self.optimiser_state:
-            optimiser.load_state_dict({**optimiser.state_dict(), "state": self.optimiser_state})
+            set_state(optimiser, self.optimiser_state)
         training, looking = self.passes.inputs()
         standing.seconds += perf_counter() - started
         patience = self.training.patience or stage.epochs

@@ -12,6 +12,12 @@ from torch import Tensor, nn
 
 from fewshot.errors import UnreadableFile
 from fewshot.files import write_tensors
+from fewshot.learners.meta.training.checkpoint_tensors import (
+    model_tensors,
+    optimiser_state,
+    set_state,
+    training_tensors,
+)
 
 FORMAT = {"format": "fewshot.Pretraining", "version": "1"}
 
@@ -29,9 +35,7 @@ def save_checkpoint(
     path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, standing: Standing, record: dict[str, Any]
 ) -> None:
     """Write all that the pretraining needs to go on; `record` says what learns what from which images."""
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    for number, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    tensors = training_tensors(model.state_dict(), optimiser)
     write_tensors(path, tensors, {**FORMAT, "standing": json.dumps(vars(standing)), "record": json.dumps(record)})
 
 
@@ -56,13 +60,5 @@ def read_checkpoint(path: Path) -> tuple[Standing, dict[str, Any], dict[str, Ten
 
 def restore(tensors: dict[str, Tensor], model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
     """Fill model and optimiser, in place, with the tensors that `read_checkpoint` gave."""
-    model.load_state_dict(_under("model.", tensors))
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _under("optimizer.", tensors).items():
-        number, _, key = name.partition(".")
-        state.setdefault(int(number), {})[key] = tensor
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    model.load_state_dict(model_tensors(tensors))
+    set_state(optimiser, optimiser_state(tensors))

@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from fewshot.errors import FingerprintMismatch, InvalidInput, UnreadableFile
 from fewshot.files import write_tensors
+from fewshot.learners.meta.training.checkpoint_tensors import (
+    model_tensors,
+    optimiser_state,
+    set_state,
+    training_tensors,
+)
 from fewshot.metrics import Interval
 
 FORMAT = {"format": "fewshot.MetaCheckpoint", "version": "1"}
@@ -44,9 +50,7 @@ def save_checkpoint(
     path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, standing: Standing, record: dict[str, Any]
 ) -> None:
     """Write everything that the training needs to go on; `record` says what is trained on what, ready for JSON."""
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    for number, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    tensors = training_tensors(model.state_dict(), optimiser)
     write_tensors(path, tensors, {**FORMAT, "standing": json.dumps(vars(standing)), "record": json.dumps(record)})
 
 
@@ -73,18 +77,14 @@ def load_checkpoint(path: Path, model: nn.Module, optimiser: torch.optim.Optimiz
     read_record(path)
     tensors = load_file(path)
     try:
-        model.load_state_dict(_under("model.", tensors))
+        model.load_state_dict(model_tensors(tensors))
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
         raise InvalidInput(
             f"the checkpoint {path} is of another network than the one it is loaded into: {reason}"
         ) from None
     if optimiser is not None:
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _under("optimizer.", tensors).items():
-            number, _, key = name.partition(".")
-            state.setdefault(int(number), {})[key] = tensor
-        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+        set_state(optimiser, optimiser_state(tensors))
 
 
 def check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -105,7 +105,3 @@ def _differences(found: Any, wanted: Any, what: str = "") -> list[tuple[str, Any
     names = dict.fromkeys((*wanted, *found))
     inner = {name: f"{what}.{name}" if what else name for name in names}
     return [each for name in names for each in _differences(found.get(name), wanted.get(name), inner[name])]
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
