@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import minimize
+from svm_dual import svm_dual
 
 from fewshot.errors import InvalidInput
 from fewshot.learners.inductive.svm import crammer_singer
@@ -11,23 +11,8 @@ from fewshot.learners.prototypes import one_hot
 
 
 def reference(features, targets, C):
-    """Equation 6 given to a solver of general problems: the weight (ways, D)."""
-    gram = features @ features.T
-
-    def loss(flat):
-        dual = flat.reshape(targets.shape)
-        return np.sum(dual * (gram @ dual)) / 2 - np.sum(dual * targets), (gram @ dual - targets).ravel()
-
-    found = minimize(
-        loss,
-        np.zeros(targets.size),
-        jac=True,
-        bounds=[(None, C * target) for target in targets.ravel()],
-        constraints={"type": "eq", "fun": lambda flat: flat.reshape(targets.shape).sum(1)},
-        method="SLSQP",
-        options={"ftol": 1e-15, "maxiter": 1000},
-    )
-    return found.x.reshape(targets.shape).T @ features
+    """The weight (ways, D) of equation 5, by a solver of general problems."""
+    return svm_dual(features @ features.T, targets, C).T @ features
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
