@@ -91,3 +91,8 @@ class MethodRegistry(Registry[type[T]]):
 def default_settings(method: Any) -> dict[str, Any]:
     """The fields of a dataclass with their defaults."""
     return {setting.name: setting.default for setting in fields(method)}
+
+
+def summary(method: type) -> str:
+    """The first paragraph of its docstring, on one line."""
+    return " ".join((method.__doc__ or "").split("\n\n")[0].split())

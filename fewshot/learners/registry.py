@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from fewshot.errors import InvalidInput
 from fewshot.learners.learner import Learner
-from fewshot.registry import MethodRegistry, default_settings
+from fewshot.registry import MethodRegistry, default_settings, summary
 
 AnyLearner = TypeVar("AnyLearner", bound=type[Learner])
 
@@ -63,8 +63,7 @@ def describe_learner(learner: str | Learner) -> dict[str, Any]:
     """What a learner is, ready for JSON: a summary, paper, settings, their defaults, and what it assumes."""
     if isinstance(learner, str):
         learner = create_learner(learner)
-    summary = (type(learner).__doc__ or "").split("\n\n")[0]
-    return {"summary": " ".join(summary.split()), **learner.facts(), "defaults": default_settings(learner)}
+    return {"summary": summary(type(learner)), **learner.facts(), "defaults": default_settings(learner)}
 
 
 def parse_value(text: str) -> Any:

@@ -11,6 +11,7 @@ from fewshot.cli.output import json_option, print_json, print_rows
 from fewshot.cli.train.options import OPTIONS, training_options, write_sections
 from fewshot.cli.train.run import run
 from fewshot.learners.meta import create_meta_learner, list_meta_learners
+from fewshot.registry import summary
 
 HELP = """{what it does}
 
@@ -81,6 +82,5 @@ def list_command(as_json: bool) -> None:
 
 def _described(method: str) -> dict[str, str]:
     learner = create_meta_learner(method)
-    summary = (type(learner).__doc__ or "").split("\n\n")[0]
     settings = ", ".join(f"{name}={value}" for name, value in asdict(learner).items())
-    return {"what it does": " ".join(summary.split()), "paper": learner.paper, "settings": settings}
+    return {"what it does": summary(type(learner)), "paper": learner.paper, "settings": settings}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fewshot.errors import InvalidInput
 from fewshot.learners.registry import parse_value
-from fewshot.registry import MethodRegistry, default_settings
+from fewshot.registry import MethodRegistry, default_settings, summary
 from fewshot.transfer.domains.checks import check_labels, check_vectors
 from fewshot.transfer.domains.classifiers import predict
 from fewshot.transfer.sees import ADAPTS_TO_TEST, Sees
@@ -95,5 +95,4 @@ def list_adaptations(pattern: str = "*") -> list[str]:
 def describe_adaptation(name: str) -> dict[str, Any]:
     """A summary, the paper, what the method sees, and its settings with their defaults, ready for JSON."""
     method = _ADAPTATIONS[name]
-    summary = " ".join((method.__doc__ or "").split("\n\n")[0].split())
-    return {"summary": summary, **create_adaptation(name).facts(), "settings": default_settings(method)}
+    return {"summary": summary(method), **create_adaptation(name).facts(), "settings": default_settings(method)}

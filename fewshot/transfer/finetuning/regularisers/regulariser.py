@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor
 
 from fewshot.errors import InvalidInput
-from fewshot.registry import MethodRegistry, default_settings
+from fewshot.registry import MethodRegistry, default_settings, summary
 
 if TYPE_CHECKING:
     from fewshot.transfer.finetuning.images import LabelledImages
@@ -92,5 +92,9 @@ def list_regularisers() -> list[str]:
 def describe_regulariser(name: str) -> dict[str, Any]:
     """What it does in a sentence, its paper and its settings with their defaults."""
     method = _registry[name]
-    told = " ".join((method.__doc__ or "").split("\n\n")[0].split())
-    return {"name": name, "what it does": told, "paper": method.paper, "settings": default_settings(method)}
+    return {
+        "name": name,
+        "what it does": summary(method),
+        "paper": method.paper,
+        "settings": default_settings(method),
+    }
