@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import fewshot
 from fewshot.embeddings import embed
@@ -43,6 +45,34 @@ def no_order_is_zero(correlations: list[float]) -> list[float]:
     return [0.0 if isnan(value) else value for value in correlations]
 
 
+def agreement_result(
+    study: str,
+    case: str,
+    score: str,
+    draws: Sequence[Mapping[str, float]],
+    settings: Mapping[str, Any],
+    data: Mapping[str, Any],
+    seconds: float,
+    more: Mapping[str, Any] | None = None,
+) -> TransferResult:
+    """How well a score orders sources: weighted tau of each draw, and Spearman's rho in `more`.
+
+    draws: what `Ranking.against` gives of the score, a draw each.
+    """
+    return TransferResult(
+        study,
+        case,
+        score,
+        INDUCTIVE,
+        no_order_is_zero([draw["weighted_tau"] for draw in draws]),
+        metric="weighted tau",
+        settings={**settings, "score": SCORES[score].facts()},
+        data=dict(data),
+        seconds=seconds,
+        more={"spearman": no_order_is_zero([draw["spearman"] for draw in draws]), **(more or {})},
+    )
+
+
 def measure_committed(study: str, store: Path = STORE) -> list[TransferResult]:
     """Weighted tau of each score with the committed accuracies, a draw a data set; none where there are no results.
 
@@ -63,17 +93,14 @@ def measure_committed(study: str, store: Path = STORE) -> list[TransferResult]:
             draws.setdefault(score, []).append(agreement)
     seconds = (perf_counter() - start) / max(1, len(draws))
     return [
-        TransferResult(
+        agreement_result(
             study,
             CASE,
             score,
-            INDUCTIVE,
-            no_order_is_zero([draw["weighted_tau"] for draw in found]),
-            metric="weighted tau",
-            settings={"images": IMAGES, "learner": LEARNER, "score": SCORES[score].facts()},
+            found,
+            settings={"images": IMAGES, "learner": LEARNER},
             data={"targets": list(PROTOCOLS), "sources": 3},
             seconds=seconds,
-            more={"spearman": no_order_is_zero([draw["spearman"] for draw in found])},
         )
         for score, found in sorted(draws.items())
     ]

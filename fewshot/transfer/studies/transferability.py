@@ -17,8 +17,7 @@ from fewshot.learners import Head
 from fewshot.metrics import accuracy_interval, paired_test
 from fewshot.progress import progress_bar
 from fewshot.transfer.result import TransferResult, TransferStore
-from fewshot.transfer.sees import INDUCTIVE
-from fewshot.transfer.studies.committed_truth import CASE, measure_committed, no_order_is_zero, told
+from fewshot.transfer.studies.committed_truth import CASE, agreement_result, measure_committed, told
 from fewshot.transfer.studies.small_targets import TARGETS, depth_tables, pixel_table, small_target
 from fewshot.transfer.studies.study import Study
 from fewshot.transfer.transferability import SCORES, Source, rank_sources
@@ -83,33 +82,19 @@ def _measure(target: str, heads: dict[str, Head]) -> list[TransferResult]:
     made_of = {"dataset": dataset.fingerprint, "backbones": {name: table.backbone for name, table in tables.items()}}
     reached = {name: float(values.mean()) for name, values in truth.items()}
     return [
-        _result(target, score, each, shots, {"truth": reached, "first draw": values[score]}, made_of, seconds)
-        for score, each in sorted(found.items())
-        if each
+        agreement_result(
+            NAME,
+            target,
+            score,
+            draws,
+            settings={"shots": shots, "queries": QUERIES},
+            data={"target": target, "classes": CLASSES, "sources": len(reached), **made_of},
+            seconds=seconds,
+            more={"truth": reached, "first draw": values[score]},
+        )
+        for score, draws in sorted(found.items())
+        if draws
     ]
-
-
-def _result(
-    target: str,
-    score: str,
-    draws: list[dict[str, float]],
-    shots: int,
-    more: dict[str, Any],
-    made_of: dict[str, Any],
-    seconds: float,
-) -> TransferResult:
-    return TransferResult(
-        NAME,
-        target,
-        score,
-        INDUCTIVE,
-        no_order_is_zero([draw["weighted_tau"] for draw in draws]),
-        metric="weighted tau",
-        settings={"shots": shots, "queries": QUERIES, "score": SCORES[score].facts()},
-        data={"target": target, "classes": CLASSES, "sources": len(more["truth"]), **made_of},
-        seconds=seconds,
-        more={"spearman": no_order_is_zero([draw["spearman"] for draw in draws]), **more},
-    )
 
 
 def _probe(table: EmbeddingTable, episodes: Episodes) -> Tensor:
