@@ -121,6 +121,15 @@ def test_tasks_of_unequal_shape_are_padded(words):
     torch.testing.assert_close(both[1:, :, :2], alone, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(("name", "settings"), [("coop", {"context": 2, "epochs": 3}), ("cocoop", {"epochs": 1})])
+def test_it_works_under_inference_mode(words, name, settings):
+    support, labels = task(words, 1, seed=1)
+    learner = create_learner(name, **settings)
+    expected = learner.fit(support, labels, 4, words=words)(support)
+    with torch.inference_mode():
+        torch.testing.assert_close(learner.fit(support.clone(), labels, 4, words=words)(support), expected)
+
+
 @pytest.mark.parametrize("how", WAYS)
 def test_the_gradient_of_the_loss_through_a_bridge(sentences, how):
     join, encoder = joined(sentences, how)
