@@ -18,14 +18,17 @@ class LazyGroup(click.Group):
         self._package, self._told = package, told
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names told of whose files are there, in that order."""
         return [name for name in self._told if find_spec(f"{self._package}.{name}")]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command, whose file is imported now; None for a name that is not listed."""
         if name not in self.list_commands(ctx):
             return None
         command: click.Command = getattr(import_module(f"{self._package}.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each name and its line, without importing any command."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, self._told[name]) for name in self.list_commands(ctx)])

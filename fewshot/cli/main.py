@@ -32,6 +32,7 @@ class Refused(click.ClickException):
     exit_code = 2
 
     def show(self, file: Any = None) -> None:
+        """Print the message on standard error; `file` is not used."""
         click.echo(f"fewshot: {self.message}", err=True)
 
 

@@ -30,9 +30,11 @@ class Methods(click.Group):
     """A command for each meta-learner, made when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """`list`, then every meta-learner by name."""
         return ["list", *list_meta_learners()]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command:
+        """The command of a meta-learner; an unknown one raises `UnknownName`."""
         return list_command if name == "list" else TrainCommand(name)
 
 
@@ -50,6 +52,7 @@ class TrainCommand(click.Command):
         )
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options by section, then the settings of the method with their defaults."""
         write_sections(self, ctx, formatter)
         with formatter.section("Settings of the method, for --set"):
             formatter.write_text(self.about["settings"] or "none")
