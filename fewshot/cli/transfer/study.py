@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from fewshot.cli.output import told_warnings
+
 
 @click.command()
 @click.argument("names", nargs=-1)
@@ -29,5 +31,6 @@ def study(names: tuple[str, ...], store: Path, quiet: bool) -> None:
             click.echo(f"{name}: {load_study(name).claim}")
         return
     for chosen in [load_study(name) for name in names]:
-        chosen.run(TransferStore(store), not quiet)
+        with told_warnings():
+            chosen.run(TransferStore(store), not quiet)
         click.echo(f"{chosen.name}: {len(TransferStore(store).find(chosen.name))} results in {store}")
