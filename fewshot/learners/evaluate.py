@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fewshot.embeddings import EmbeddingTable
     from fewshot.episodes import Episodes
 
-GATHERED_BYTES = {"cpu": 16 << 20, "cuda": 512 << 20, "mps": 128 << 20}  # on a CPU what stays in its cache is fastest
+GATHERED_BYTES = {"cpu": 32 << 20, "cuda": 512 << 20, "mps": 128 << 20}  # on a CPU what stays in its cache is fastest
 LOGITS_BYTES = 64 << 20
 SHARE_OF_FREE = 1 / 16  # of the free memory for gathered features: a learner needs several times as much to work in
 
@@ -45,7 +45,7 @@ def evaluate(
     Unlabelled items of the episodes go to the learners that use them; the others never see them.
 
     base: statistics of the backbone's training classes, for learners that need them. device: where features are
-    gathered and scored, the table's own by default. chunk: tasks at a time; "auto" gathers 16 MB at once on a CPU and
+    gathered and scored, the table's own by default. chunk: tasks at a time; "auto" gathers 32 MB at once on a CPU and
     512 MB on a GPU, less where less than sixteen times as much is free. Beside these, at most 64 MB of logits are held,
     however many tasks there are. top_k: further accuracies, kept where tasks have more classes than k. words: text
     vectors of the classes of the table, in its order, for learners that need them. tuning: how the settings in the
@@ -159,7 +159,7 @@ def _chunk_size(episodes: Episodes, features: Tensor) -> int:
     sets = [episodes.support, episodes.query, *([] if episodes.unlabelled is None else [episodes.unlabelled])]
     items = sum(part.shape[1] for part in sets)
     task_bytes = max(1, items * features.shape[1] * features.element_size())
-    room = GATHERED_BYTES.get(features.device.type, 16 << 20)
+    room = GATHERED_BYTES.get(features.device.type, 32 << 20)
     free = free_memory(features.device)
     return max(1, int(room if free is None else min(room, SHARE_OF_FREE * free)) // task_bytes)
 

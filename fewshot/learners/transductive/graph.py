@@ -28,16 +28,16 @@ def largest_of_rows(similarity: Tensor, pairs: Tensor, k: int) -> Tensor:
         return torch.zeros_like(similarity)
     similarity = similarity.masked_fill(~pairs, -torch.inf)
     nearest = _largest(similarity, others)
-    last = nearest.amin(2, keepdim=True)
+    least = torch.finfo(similarity.dtype).min  # above what doesn't count, where a row has fewer than k entries
+    last = nearest.amin(2, keepdim=True).clamp(min=least)
     slack = _TIE[similarity.dtype] * nearest.nan_to_num(neginf=0.0).abs().amax((1, 2), keepdim=True)
-    near = (similarity >= last - slack) & pairs
+    near = (similarity >= (last - slack).clamp(min=least)).to(similarity.dtype)
     if bool((near.sum(2) <= others).all()):
-        return near.to(similarity.dtype)
-    nearer = similarity > last + slack
-    tied = near & ~nearer
-    places = others - nearer.sum(2, keepdim=True)
-    share = places / tied.sum(2, keepdim=True).clamp(min=1)
-    return torch.where(tied, share.clamp(max=1).to(similarity.dtype), nearer.to(similarity.dtype))
+        return near
+    nearer = (similarity > last + slack).to(similarity.dtype)
+    tied = near - nearer
+    share = (others - nearer.sum(2, keepdim=True)) / tied.sum(2, keepdim=True).clamp(min=1)
+    return nearer + tied * share.clamp(max=1)
 
 
 def _largest(similarity: Tensor, k: int) -> Tensor:
@@ -46,7 +46,8 @@ def _largest(similarity: Tensor, k: int) -> Tensor:
         return similarity.topk(k, sorted=False).values
     found = []
     for _ in range(k):
-        best = similarity.max(2, keepdim=True)
-        found.append(best.values)
-        similarity = similarity.scatter(2, best.indices, -torch.inf)
-    return torch.cat(found, 2)
+        found.append(similarity.max(2, keepdim=True))
+        similarity.scatter_(2, found[-1].indices, -torch.inf)
+    for best in reversed(found):  # an index twice, where nothing is left in a row, gets back what it held first
+        similarity.scatter_(2, best.indices, best.values)
+    return torch.cat([best.values for best in found], 2)

@@ -12,7 +12,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from fewshot.learners.distances import CANCELLED, squared_length
+from fewshot.learners.distances import CANCELLED, inner_products, squared_length
 from fewshot.learners.transductive.preprocessing import preprocess
 from fewshot.learners.transductive.tasks import Tasks
 
@@ -52,7 +52,7 @@ class Items:
 
     def products(self, others: Tensor) -> Tensor:
         """Inner products (T, N, R) with others (T, R, D)."""
-        products = self.written @ others.mT
+        products = inner_products(self.written, others)
         if self.centre is not None:
             products -= (others @ self.centre)[:, None]
         return products if self.scale is None else products.mul_(self.scale)
