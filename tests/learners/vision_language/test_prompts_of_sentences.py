@@ -42,7 +42,7 @@ def joined(sentences: str, how: str):
     return join, TextEncoder(f"bridge:{how}", tower, torch.device("cpu"), "float32", f"made of {how}")
 
 
-@pytest.fixture(scope="module", params=["itself", "kernel", "asif", "conse"])
+@pytest.fixture(scope="module", params=["itself", "kernel"])
 def words(request, sentences) -> Words:
     """Words by a sentence encoder alone or through a bridge."""
     if request.param == "itself":
@@ -78,7 +78,7 @@ def test_coop_learns(words, settings):
     support, labels = task(words, 3, seed=1)
     before = copy.deepcopy(words.encoder.module.state_dict())
     losses = []
-    for epochs in (1, 15, 60):
+    for epochs in (1, 8, 25):
         head = create_learner("coop", epochs=epochs, rate=0.05, **settings).fit(support, labels, 4, words=words)
         losses.append(float(cross_entropy(head(support)[0], labels[0])))
     assert losses[0] > losses[1] > losses[2]
@@ -93,7 +93,7 @@ def test_coop_learns(words, settings):
 def test_cocoop_learns_and_has_prompts_for_each_image(words):
     support, labels = task(words, 3, seed=1)
     start, head = (
-        create_learner("cocoop", epochs=epochs, rate=0.02).fit(support, labels, 4, words=words) for epochs in (1, 12)
+        create_learner("cocoop", epochs=epochs, rate=0.02).fit(support, labels, 4, words=words) for epochs in (1, 6)
     )
     assert cross_entropy(head(support)[0], labels[0]) < cross_entropy(start(support)[0], labels[0])
     query, _ = task(words, 1, seed=3)
@@ -145,7 +145,7 @@ def test_the_gradient_of_the_loss_through_a_bridge(sentences, how):
         return prompts.prompt_loss(prompt.encode(context), features, labels, words)
 
     context = (0.3 * torch.randn(2, 16, dtype=torch.float64)).requires_grad_()
-    assert torch.autograd.gradcheck(loss, context, eps=1e-6, atol=1e-7)
+    assert torch.autograd.gradcheck(loss, context, eps=1e-6, atol=1e-7, fast_mode=True)
 
 
 def test_what_cannot_be_is_told(words, sentences):
