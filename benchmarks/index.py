@@ -16,7 +16,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
@@ -61,14 +61,17 @@ def main() -> None:
     vectors, queries = clustered(given.count, 2 * 1000)
     truth = Truth(blocks_of(vectors), queries, K, "cosine", np.empty(0, np.int64))
     with tempfile.TemporaryDirectory() as place:
-        found = measure(vectors, truth, Path(place), given.rounds, given.quick)
+        name = "index" if given.count == 200_000 else f"index_{given.count}"
+        about = {"count": given.count, "dim": vectors.shape[1], "k": K, "threads": 1}
+        for found in measure(vectors, truth, Path(place), given.rounds, given.quick):
+            keep(name, {**about, **found})
         if given.autofaiss:
             found["autofaiss"] = autofaiss(given.autofaiss, vectors, truth.part(slice(1, None, 2)), Path(place))
-    name = "index" if given.count == 200_000 else f"index_{given.count}"
-    keep(name, {"count": given.count, "dim": vectors.shape[1], "k": K, "threads": 1, **found})
+            keep(name, {**about, **found})
 
 
-def measure(vectors: np.ndarray, truth: Truth, place: Path, rounds: int, quick: bool) -> dict[str, Any]:
+def measure(vectors: np.ndarray, truth: Truth, place: Path, rounds: int, quick: bool) -> Iterator[dict[str, Any]]:
+    """What is found: the builds and the first recall asked for, then also the next, for a run may take an hour."""
     choice = choose(len(vectors), vectors.shape[1], "cosine", None, 0.95, K, 1)
     work = {"build": build_race(vectors, choice.factory, place, rounds if quick else max(3, rounds - 2))}
     start = perf_counter()
@@ -86,7 +89,13 @@ def measure(vectors: np.ndarray, truth: Truth, place: Path, rounds: int, quick: 
     for target in TARGETS:
         at[f"{target:.2f}"], times = equal_recall(index, ways, vectors, truth, target, rounds)
         work |= times
-    return {"factory": choice.factory, "index_build_s": whole, "indexes": indexes, "recall": at, "measurements": work}
+        yield {
+            "factory": choice.factory,
+            "index_build_s": whole,
+            "indexes": indexes,
+            "recall": at,
+            "measurements": work,
+        }
 
 
 def autofaiss(python: str, vectors: np.ndarray, truth: Truth, place: Path) -> dict[str, Any]:
