@@ -9,7 +9,7 @@ from fewshot.backbones import TextEncoder, TextTower
 from fewshot.fingerprint import fingerprint
 from fewshot.learners import Words
 
-_WORDS = ("", "START", "X", "a", "photo", "of")  # the first is padding
+_WORDS = ("", "START", "X", "a", "photo", "of", "Y")  # the first is padding
 _LENGTH = 24
 
 
