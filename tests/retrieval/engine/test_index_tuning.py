@@ -1,11 +1,14 @@
 """Tuning reaches the recall on queries that took no part, or says what would."""
 
+from time import sleep
+
 import numpy as np
 import pytest
 from index_vectors import blocks_of, clustered, nearest, recall
 
 from fewshot.errors import InvalidInput
 from fewshot.retrieval.engine import Searcher, build_segment, tune
+from fewshot.retrieval.engine.knobs import EXACT
 from fewshot.retrieval.engine.recall import Truth, interval
 
 COUNT = 6000
@@ -48,6 +51,22 @@ def test_a_recall_out_of_reach_says_what_would_reach_it(tmp_path, vectors):
     searcher = searcher_of(tmp_path, "IVF32,PQ8x4fs", vectors)
     with pytest.raises(InvalidInput, match=r"gives 0\.\d+ \(0\.\d+ to 0\.\d+\).*',RFlat'.*ask for at most 0\.\d+"):
         tune(searcher, blocks_of(IDS, vectors), clustered(100, seed=4), 0.95, 10)
+
+
+def test_a_way_that_has_lost_is_not_run_again(tmp_path, vectors, monkeypatch):
+    """Looking at every vector takes seconds on a million of them."""
+    searcher, search, exact = searcher_of(tmp_path, "IVF32,Flat", vectors), Searcher.search, []
+
+    def slow_where_exact(self, queries, k, settings=None, **how):
+        if settings == EXACT:
+            exact.append(len(queries))
+            sleep(0.5)
+        return search(self, queries, k, settings=settings, **how)
+
+    monkeypatch.setattr(Searcher, "search", slow_where_exact)
+    tuned = tune(searcher, blocks_of(IDS, vectors), clustered(100, seed=4), 0.9, 10)
+    assert exact == [50]
+    assert tuned.exact_batch_ms >= 10 > tuned.batch_ms
 
 
 def test_one_query_cannot_pick_and_prove(tmp_path, vectors):
