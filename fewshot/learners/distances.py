@@ -43,13 +43,22 @@ def shifted_products(items: Tensor, squares: Tensor, shift: Tensor, others: Tens
     written, unless so little is left of an item that rounding would show.
     """
     both = torch.cat([others, shift.expand(len(others), -1, -1)], 1)
-    of_shift = shift @ both.mT
-    products = inner_products(items, both) + of_shift
-    moved = squares + 2 * products[..., -1:] - of_shift[..., -1:]
-    if bool((moved < CANCELLED * squares).any()):
+    found = products_after_shift(inner_products(items, both), squares, both)
+    if found is None:
         items = items + shift
         return inner_products(items, others), squared_length(items)
-    return products[..., :-1], moved
+    return found
+
+
+def products_after_shift(products: Tensor, squares: Tensor, both: Tensor) -> tuple[Tensor, Tensor] | None:
+    """What `shifted_products` gives, or None where so little is left of an item that rounding would show.
+
+    products (T, N, R + 1) of the items with both (T, R + 1, D), of which the last is the shift; squares (T, N, 1).
+    """
+    of_shift = both[:, -1:] @ both.mT
+    products = products + of_shift
+    moved = squares + 2 * products[..., -1:] - of_shift[..., -1:]
+    return None if bool((moved < CANCELLED * squares).any()) else (products[..., :-1], moved)
 
 
 def cosine_similarity(left: Tensor, right: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from fewshot.learners.distances import CANCELLED, inner_products, squared_length
+from fewshot.learners.distances import CANCELLED, inner_products, products_after_shift, squared_length
 from fewshot.learners.transductive.preprocessing import preprocess
 from fewshot.learners.transductive.tasks import Tasks
 
@@ -75,13 +75,11 @@ class Items:
         The sum is written only where so little is left of an item that rounding would show.
         """
         both = torch.cat([others, shift], 1)
-        of_shift = shift @ both.mT
-        products = self.products(both) + of_shift
-        squares = self.squares + 2 * products[..., -1:] - of_shift[..., -1:]
-        if bool((squares < CANCELLED * self.squares).any()):
+        found = products_after_shift(self.products(both), self.squares, both)
+        if found is None:
             moved = self.moved(shift)
             return moved.products(others), moved.squares
-        return products[..., :-1], squares
+        return found
 
     def moved_cosines(self, shift: Tensor, others: Tensor) -> Tensor:
         """Cosines (T, N, R) in [-1, 1] of items + shift (T, 1, D) with others (T, R, D)."""
