@@ -51,7 +51,7 @@ def add(
     for another backbone than the index has.
     `how`: the fields of `Intake`.
     """
-    intake = Intake(**how)
+    intake = Intake.of(how)
     read_manifest(folder)  # no lock is made where there is no index
     source = open_source(given, intake.texts, intake.paths)
     with writing_lock(folder, intake.wait), nothing_left(folder):

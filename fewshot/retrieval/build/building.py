@@ -38,7 +38,7 @@ def build(
 
     `how`: the fields of `Intake`.
     """
-    wish, intake = wish or Wish(), Intake(**how)
+    wish, intake = wish or Wish(), Intake.of(how)
     check_free(folder)
     source = open_source(given, intake.texts, intake.paths)
     encoder = encoder_for(source, backbone, intake.batch_size, intake.workers)

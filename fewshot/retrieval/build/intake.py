@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 from fewshot.retrieval.build.encoder import Workers
 
@@ -32,3 +33,12 @@ class Intake:
     restart: bool = False
     wait: float = 0.0
     progress: bool = True
+
+    @classmethod
+    def of(cls, how: Mapping[str, Any]) -> Self:
+        """What keyword arguments say; raises `TypeError` for one that is no field."""
+        known = [field.name for field in fields(cls)]
+        for name in how:
+            if name not in known:
+                raise TypeError(f"how items come into an index has no {name!r}; it has {', '.join(known)}")
+        return cls(**how)

@@ -253,6 +253,15 @@ def test_bad_wishes_leave_nothing(tmp_path, texts, monkeypatch) -> None:
     assert not folder.exists()
 
 
+def test_an_unknown_way_to_take_items_in_is_named(tmp_path) -> None:
+    vectors = np.eye(8, dtype=np.float32)
+    with pytest.raises(
+        TypeError, match="how items come into an index has no 'batchsize'; it has columns, .*batch_size"
+    ):
+        Index.build(vectors, tmp_path / "an.index", batchsize=3)
+    assert not (tmp_path / "an.index").exists()
+
+
 def test_a_plan_can_be_refused(tmp_path, texts) -> None:
     seen = []
     with pytest.raises(InvalidInput, match="the plan was refused"):
