@@ -165,7 +165,7 @@ def test_zero_vectors_among_others_give_no_nan(learner, make_tasks):
         {"shots": 1},
         {"ways": 1},
         {"queries": 1, "ways": 1, "shots": 1},
-        {"ways": 100, "shots": 1, "queries": 1},
+        {"ways": 100, "shots": 1, "queries": 1, "tasks": 2},
     ],
     ids=str,
 )
