@@ -31,7 +31,7 @@ class BDCSPN(TransductiveLearner):
     scale: float = 10.0
     classify: Literal["shifted", "unshifted"] = "shifted"
 
-    preprocesses: ClassVar[bool] = True
+    preprocesses_itself: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

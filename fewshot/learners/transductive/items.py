@@ -1,7 +1,6 @@
 """The items of tasks as methods of products and sums see them: centred and scaled, and never written so.
 
-Reading the features of a task is what such a method costs; writing them anew for each step of the preprocessing costs
-twice as much as all the rest.
+Such a method costs what it reads, and a step of preprocessing that writes the features anew reads and writes them all.
 """
 
 from __future__ import annotations

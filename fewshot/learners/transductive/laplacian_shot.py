@@ -39,7 +39,7 @@ class LaplacianShot(TransductiveLearner):
     classify: Literal["shifted", "unshifted"] = "shifted"
     steps: int = 20
 
-    preprocesses: ClassVar[bool] = True
+    preprocesses_itself: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

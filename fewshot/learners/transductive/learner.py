@@ -20,14 +20,14 @@ class TransductiveLearner(Learner):
     """A learner whose one method, `transduce`, sees the whole task after `features`, the steps of `preprocess`.
 
     Unlabelled items given beside the queries are treated as queries whose prediction nobody asks for. A learner with
-    `preprocesses` takes `features` into account itself: its `transduce` sees the features as they came.
+    `preprocesses_itself` carries out `features` in its own way: its `transduce` sees the features as they came.
     """
 
     features: str = "l2"
 
     transductive: ClassVar[bool] = True
     uses_unlabelled: ClassVar[bool] = True
-    preprocesses: ClassVar[bool] = False
+    preprocesses_itself: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,7 +53,7 @@ class TransductiveLearner(Learner):
         """Logits of the queries of each task, found together."""
         check_finite_query(query)  # the decompositions of some steps fail on NaN in their own way
         tasks = Tasks.of(state, query, mask)
-        if not self.preprocesses:
+        if not self.preprocesses_itself:
             tasks = preprocess(tasks, self.features, state["base_mean"])
         return self.transduce(tasks, state)[:, : query.shape[1]]
 
