@@ -12,6 +12,7 @@ from bridge_tables import bridges_section
 from classify_tables import classify_section
 from index_tables import rejection_section, rules_section, speed_section, ways_section
 from timing import RESULTS
+from variation_tables import variations_section
 from words_tables import few_shot_figure, few_shot_section, load_results
 
 from fewshot.benchmark.experiments import curves_figure, experiments_markdown, list_experiments, load_experiment
@@ -106,6 +107,7 @@ def attributes_section() -> str:
 if __name__ == "__main__":
     replace_block(PAGE, "\n\n".join(section(path) for path in sorted(RESULTS.glob("*.json"))))
     renew_experiments()
+    replace_block(EXPERIMENTS, variations_section(), block="variations")
     replace_block(ATTRIBUTES, attributes_section())
     replace_block(WORDS, bridges_section())
     renew_few_shot()

@@ -24,6 +24,5 @@ run --dataset cifar-fs@test $(shots 1 2 4 8 16) --layers pre-projection $(learne
 # Every step of CoOp goes through the text tower: three minutes of one core for ten draws at one shot, but twelve at two,
 # and by the number of steps near two hours at sixteen. CoCoOp does so for every image tested: 25 minutes at one shot.
 run --dataset cifar-fs@test --shots 1 $(learners coop)
-run --dataset caltech101 $(shots 1 2 4 8 16) $(learners "${images[@]}" "${quick[@]}")
-run --dataset caltech101 $(shots 1 2 4) $(learners "${trained[@]}")
-run --dataset grocery-store $(shots 1 2 4 8 16) $(learners "${images[@]}" "${quick[@]}")
+run --dataset caltech101 $(shots 1 2 4 8 16) $(learners "${images[@]}" "${quick[@]}" "${trained[@]}")
+run --dataset grocery-store $(shots 1 2 4 8 16) $(learners "${images[@]}" "${quick[@]}" "${trained[@]}")

@@ -85,7 +85,7 @@ def describe_dataset(name: str) -> dict[str, Any]:
 
 
 def load_dataset(name: str, /, split: str = "all", *, skip_broken: bool = False, **options: Any) -> Dataset:
-    """Load a data set, or one class-disjoint split of it.
+    """Load a data set, or one class-disjoint split of it, or several joined ("train+val").
 
     `name`: one of `list_datasets()`, or `folder:PATH` or `zip:PATH` for one's own pictures (see `ImageFolder`).
     `skip_broken`: decode every picture once and leave out, with a warning, what cannot be read.

@@ -45,16 +45,26 @@ def shared_classes(splits: Mapping[str, Sequence[str]]) -> list[str]:
 def select_split(dataset: Dataset, split: str) -> Dataset:
     """The classes of one split of the whole `dataset`, after the scheme it belongs to is proved; "all" is the whole.
 
-    Raises `SplitError` for an unknown split and for splits that are not disjoint.
+    "train+val" is both, as papers train their last model. Raises `SplitError` for an unknown split, splits of different
+    schemes, and splits that are not disjoint.
     """
     if split == "all":
         return dataset
+    parts = split_parts(split)
     for scheme, splits in dataset.splits.items():
-        if split in splits:
+        if set(parts) <= set(splits):
             check_splits(f"{dataset.name} ({scheme})", dataset.class_names, splits)
-            return replace(dataset.select(classes=list(splits[split])), split=split)
+            return replace(dataset.select(classes=[name for part in parts for name in splits[part]]), split=split)
     known = ["all", *(name for splits in dataset.splits.values() for name in splits)]
     raise SplitError(f"{dataset.name} has no split {split!r}; there are: {', '.join(known)}")
+
+
+def split_parts(split: str) -> list[str]:
+    """The splits that "train+val" joins; raises `SplitError` where one is there twice."""
+    parts = split.split("+")
+    if len(set(parts)) < len(parts):
+        raise SplitError(f"{split} has a split twice; name each once")
+    return parts
 
 
 def duplicates_across_splits(dataset: Dataset) -> list[tuple[str, str]]:

@@ -79,6 +79,16 @@ def test_the_few_shot_networks_have_no_weights_to_offer(name):
         create_backbone(f"fewshot:{name}")
 
 
+def test_strided_conv4_has_the_mean_over_four_positions_or_all_of_them():
+    mean, positions = (
+        create_backbone(f"fewshot:conv4-strided-{name}", pretrained=False) for name in ("omniglot", "256-omniglot")
+    )
+    positions.module.load_state_dict(mean.module.state_dict())
+    drawings = torch.rand(3, 1, 28, 28)
+    assert (mean.dim, positions.dim) == (64, 256)
+    torch.testing.assert_close(positions.module(drawings).view(3, 64, 4).mean(2), mean.module(drawings))
+
+
 def test_conv4_is_the_network_of_the_papers():
     backbone = create_backbone("fewshot:conv4", pretrained=False)
     weights = 3 * 64 * 9 + 3 * 64 * 64 * 9

@@ -37,16 +37,18 @@ class Conv4(nn.Sequential):
 class StridedConv4(nn.Sequential):
     """Four blocks of 3x3 convolution in steps of two, batch norm and ReLU, then the mean over positions: 64 features.
 
-    A quarter of the work of `Conv4`, since no position is computed that pooling would drop.
+    A quarter of the work of `Conv4`, since no position is computed that pooling would drop. With `mean=False` the
+    positions stay side by side: four of them, 256 features, at 28 pixels.
     """
 
-    def __init__(self, width: int = 64, image_channels: int = 1) -> None:
+    def __init__(self, width: int = 64, image_channels: int = 1, mean: bool = True) -> None:
         super().__init__()
         for i in range(4):
             inputs = width if i else image_channels
             block = [nn.Conv2d(inputs, width, 3, stride=2, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
             self.add_module(f"block{i + 1}", nn.Sequential(*block))
-        self.add_module("pool", nn.AdaptiveAvgPool2d(1))
+        if mean:
+            self.add_module("pool", nn.AdaptiveAvgPool2d(1))
         self.add_module("flatten", nn.Flatten())
 
 
@@ -78,6 +80,13 @@ def conv4_omniglot(pretrained: bool) -> Network:
 def conv4_strided_omniglot(pretrained: bool) -> Network:
     """For the same drawings, with strides in place of pooling, as MAML has it (Finn et al. 2017, sec. 5.2)."""
     return untrained("fewshot:conv4-strided-omniglot", StridedConv4(), pretrained, drawings(28))
+
+
+@register_backbone("fewshot:conv4-strided-256-omniglot")
+def conv4_strided_256_omniglot(pretrained: bool) -> Network:
+    """The same without the mean over positions, as Reptile has it (Nichol et al. 2018): 256 features."""
+    name = "fewshot:conv4-strided-256-omniglot"
+    return untrained(name, StridedConv4(mean=False), pretrained, drawings(28))
 
 
 @register_backbone("fewshot:conv4-512")

@@ -10,6 +10,7 @@ from fewshot.backbones import list_backbones
 from fewshot.benchmark.experiments.measured import Ours
 from fewshot.benchmark.experiments.published import Paper, Published, check_results
 from fewshot.datasets import Dataset, describe_dataset, load_dataset
+from fewshot.datasets.splits import split_parts
 from fewshot.episodes.checks import whole_number
 from fewshot.errors import InvalidInput, UnknownName
 from fewshot.learners.meta import MetaLearner, create_meta_learner
@@ -18,7 +19,10 @@ from fewshot.learners.meta.training.meta_training import MetaTraining
 
 @dataclass(frozen=True)
 class Part:
-    """A split of a data set, or those of its classes with items in the groups of `only`, such as some alphabets."""
+    """A split of a data set (or several, "train+val"), or those of its classes with items in the groups of `only`.
+
+    Such a group may be an alphabet.
+    """
 
     dataset: str
     split: str = "all"
@@ -26,8 +30,9 @@ class Part:
 
     def __post_init__(self) -> None:
         splits = describe_dataset(self.dataset)["splits"]
-        if self.split != "all" and self.split not in splits:
-            raise UnknownName(f"split of {self.dataset}", self.split, splits)
+        for part in split_parts(self.split) if self.split != "all" else ():
+            if part not in splits:
+                raise UnknownName(f"split of {self.dataset}", part, splits)
 
     def load(self) -> Dataset:
         """The images; raises what `load_dataset` raises."""

@@ -55,7 +55,7 @@ def reproduce(
     elif isinstance(experiment, DomainTransfer):
         ours = transfer(experiment)
     else:
-        ours = _train(experiment, out, device, progress)
+        ours = train(experiment, out, device, progress)
     with whole_file(out / "result.json") as beside:
         beside.write_text(experiment_json({"experiment": name, "ours": ours.to_json()}), encoding="utf-8")
     return ours
@@ -89,7 +89,11 @@ def transfer(experiment: DomainTransfer) -> AdaptedOurs:
     return AdaptedOurs(results, round((perf_counter() - start) / 3600, 4), provenance(), draws=False)
 
 
-def _train(experiment: Experiment, out: Path, device: str | torch.device, progress: bool) -> Ours:
+def train(experiment: Experiment, out: Path, device: str | torch.device = "auto", progress: bool = True) -> Ours:
+    """Train in the folder `out`, or go on there, and evaluate the model that validated best.
+
+    Raises what the loading of the data and of the backbone, and `meta_train`, raise.
+    """
     data = experiment.data
     model = meta_train(
         experiment.learner(),

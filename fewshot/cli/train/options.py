@@ -45,7 +45,11 @@ SETTINGS = {
 }
 
 OPTIONS = [
-    click.Option(["--dataset"], required=True, help="A data set or folder, or dataset@split; by default split train."),
+    click.Option(
+        ["--dataset"],
+        required=True,
+        help="A data set or folder, or dataset@split (train+val is both); by default train.",
+    ),
     click.Option(["--backbone"], required=True, help="The network to train."),
     click.Option(["--out"], type=click.Path(path_type=Path), required=True, help="The folder of the training."),
     click.Option(["--validation"], help="Split to validate on, or none; by default val where the data set has one."),

@@ -26,9 +26,10 @@ def adam_steps(
 ) -> tuple[State, Mapping[str, Tensor]]:
     """The state and second moments after some steps, without graph.
 
-    state, moments: parameters, and for those that adapt the running mean of the squared gradient, of `counted` steps.
+    state, moments: parameters, and for those that adapt the running mean of the squared gradient, of `counted` steps,
+    which are the seed of the batches too.
     """
-    for step, items in enumerate(batches(tasks.support.shape[1], steps, batch)):
+    for step, items in enumerate(batches(tasks.support.shape[1], steps, batch, seed=int(counted))):
         state = with_gradients(state, list(moments))
         support, labels = tasks.support[:, items], tasks.support_labels[:, items]
         gradients = support_gradients(network, at_step(state, per_step, step), support, labels, list(moments))
@@ -44,12 +45,9 @@ def adam_steps(
     return state, moments
 
 
-def batches(items: int, steps: int, batch: int) -> Iterator[Tensor]:
-    """Positions of the items of each step: a shuffled order of all, another once these are used up.
-
-    The same orders every time, which is as good as new ones, since the items of a task are drawn anew.
-    """
-    generator, order = torch.Generator().manual_seed(0), torch.empty(0, dtype=torch.long)
+def batches(items: int, steps: int, batch: int, seed: int) -> Iterator[Tensor]:
+    """Positions of the items of each step: a shuffled order of all, another once these are used up."""
+    generator, order = torch.Generator().manual_seed(seed), torch.empty(0, dtype=torch.long)
     for _ in range(steps):
         while len(order) < min(batch, items):
             order = torch.cat([order, torch.randperm(items, generator=generator)])

@@ -1,0 +1,79 @@
+"""One experiment with some of its training or settings changed: what a number that falls short is owed to.
+
+    python scripts/vary_experiment.py anil/raghu2020_omniglot_5way_1shot --steps 2000 --set inner_rate=0.4
+
+trains as `fewshot bench reproduce` does, and tests the model on tasks of the training classes too, so that what lacks
+in the fit is told from what lacks in generalisation. The numbers are kept in benchmarks/findings/variations.json, and
+a stopped training goes on when the same command is given again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fewshot.benchmark.experiments import load_experiment
+from fewshot.benchmark.experiments.experiment import Data, Experiment
+from fewshot.benchmark.experiments.reproduction import shortened, train
+from fewshot.cli.arguments import read_settings
+from fewshot.files import read_json, write_json
+from fewshot.learners.meta.training.meta_training import MetaTraining
+
+ROOT = Path(__file__).parent.parent
+TRAINING = {each.name for each in fields(MetaTraining)}
+
+
+@click.command()
+@click.argument("name", metavar="EXPERIMENT")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Of training or learner, or the backbone.")
+@click.option("--steps", type=int, help="At most so many training steps.")
+@click.option("--tasks", "count", type=int, help="At most so many tasks an evaluation.")
+@click.option("--keep", type=click.Path(path_type=Path), default=ROOT / "benchmarks" / "findings" / "variations.json")
+@click.option("--runs", type=click.Path(path_type=Path), default=ROOT / "experiments" / "variations")
+def main(name: str, changes: tuple[str, ...], steps: int | None, count: int | None, keep: Path, runs: Path) -> None:
+    """Train EXPERIMENT with the changes, and add what came out to the file."""
+    loaded = load_experiment(name)
+    if not isinstance(loaded, Experiment):
+        raise click.UsageError(f"{name} trains no network")
+    told = read_settings(changes) | ({"steps": steps} if steps else {})
+    experiment = varied(shortened(loaded, steps, count), told)
+    label = ", ".join(f"{key}={value}" for key, value in sorted(told.items())) or "as it is"
+    out = runs / name / label.replace(", ", "_").replace("/", "-")
+    ours = train(experiment, out)
+    data = experiment.data
+    seen = train(replace(experiment, data=Data(data.train, data.validation, data.train)), out)  # only tested again
+    found = read_json(keep)["found"] if keep.is_file() else {}
+    found.setdefault(name, {})[label] = {
+        "training": asdict(experiment.training),
+        "settings": dict(experiment.settings),
+        "tested": [asdict(result) for result in ours.results],
+        "training_classes": [asdict(result) for result in seen.results],
+        "best_step": ours.best_step,
+        "hours": ours.hours,
+        "curve_end": list(ours.curve[-1]),
+        "provenance": dict(ours.provenance),
+    }
+    write_json(keep, {"found": found})
+    for heading, results in (("new classes", ours.results), ("training classes", seen.results)):
+        told_results = "; ".join(f"{result.percent:.2f} ± {result.ci95:.2f}" for result in results)
+        click.echo(f"{name} with {label}, {heading}: {told_results}")
+
+
+def varied(experiment: Experiment, told: dict[str, Any]) -> Experiment:
+    """The experiment with these values of its training, its network (`backbone`) or else of its learner."""
+    training = {key: value for key, value in told.items() if key in TRAINING}
+    settings = {key: value for key, value in told.items() if key not in (*TRAINING, "backbone")}
+    return replace(
+        experiment,
+        training=replace(experiment.training, **training),
+        settings={**experiment.settings, **settings},
+        backbone=told.get("backbone", experiment.backbone),
+        ours=None,
+    )
+
+
+if __name__ == "__main__":
+    main()
