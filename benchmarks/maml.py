@@ -2,7 +2,7 @@
 
 Run with `uv run --group peers python benchmarks/maml.py --compiled --bf16`; `--help` tells the settings. All must give
 the same meta-gradient in float64 before they are timed, with Adam's step, in float32. Ratios are times over
-learn2learn's. The floor is the multiplications of the convolutions and of the linear layer at the rate of a large
+learn2learn's. Freed memory is held for the next step, as fewshot's trainer does and for all alike. The floor is the multiplications of the convolutions and of the linear layer at the rate of a large
 matrix product, measured here in the same precision.
 """
 
@@ -21,6 +21,7 @@ from timing import keep, side_by_side
 from torch import nn
 
 from fewshot.backbones.networks.conv4 import Conv4
+from fewshot.learners.memory import hold_all_freed_memory
 from fewshot.learners.meta import Tasks, create_meta_learner
 
 WAYS, SHOTS, QUERIES, DIM, SIDE, CHANNELS = 5, 1, 15, 64, 28, 1
@@ -176,6 +177,7 @@ def main(
 ) -> None:
     """Check the gradients, time the meta-steps, and keep the result."""
     place, made = torch.device(device), competitors(compiled, bf16)
+    hold_all_freed_memory()
     rates = {kind: product_rate(place, getattr(torch, kind)) for kind in ("float32", "bfloat16")}
     measurements = {}
     for work, setting, size in settings(steps, orders, tasks):

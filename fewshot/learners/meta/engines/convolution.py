@@ -14,12 +14,12 @@ Form = tuple[list[int], list[int], list[int], int]  # stride, padding, dilation,
 
 
 def convolution(images: Tensor, weight: Tensor, form: Form) -> Tensor:
-    """As conv2d without bias, for first and second derivatives; under autocast computed in its type, and given back."""
+    """As conv2d without bias, for first and second derivatives; under autocast computed and left in its type."""
     device = images.device.type
     if not torch.is_autocast_enabled(device):
         return _Convolution.apply(images, weight, form)
     lower = torch.get_autocast_dtype(device)
-    return _Convolution.apply(images.to(lower), weight.to(lower), form).to(weight.dtype)
+    return _Convolution.apply(images.to(lower), weight.to(lower), form)
 
 
 def _gradients(of_output: Tensor, images: Tensor, weight: Tensor, form: Form, needed: list[bool]) -> list[Tensor]:
