@@ -2,8 +2,9 @@
 
 Run with `uv run --group peers python benchmarks/maml.py --compiled --bf16`; `--help` tells the settings. All must give
 the same meta-gradient in float64 before they are timed, with Adam's step, in float32. Ratios are times over
-learn2learn's. Freed memory is held for the next step, as fewshot's trainer does and for all alike. The floor is the multiplications of the convolutions and of the linear layer at the rate of a large
-matrix product, measured here in the same precision.
+learn2learn's. Freed memory is held for the next step, as fewshot's trainer does, and for all alike. The floor is the
+multiplications of the convolutions and of the linear layer at the rate of a large matrix product, measured here in the
+same precision.
 """
 
 from __future__ import annotations

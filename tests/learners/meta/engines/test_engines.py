@@ -13,7 +13,7 @@ from fewshot.backbones.networks.conv4 import Conv4, StridedConv4
 from fewshot.errors import InvalidInput
 from fewshot.learners.meta import Tasks
 from fewshot.learners.meta.engines.batched import BatchedEngine
-from fewshot.learners.meta.engines.choice import choose_engine, tasks_at_once
+from fewshot.learners.meta.engines.choice import IMAGES_AT_ONCE, choose_engine, tasks_at_once
 from fewshot.learners.meta.engines.compiled import CompiledEngine
 from fewshot.learners.meta.engines.engine import Engine
 from fewshot.learners.meta.engines.learn2learn import Learn2LearnEngine
@@ -116,6 +116,7 @@ ENGINES = [
     BatchedEngine(1),
     BatchedEngine(2),
     BatchedEngine(8),
+    BatchedEngine(3, images_at_once=12),  # two tasks a pass with the queries, all with the support
     pytest.param(
         Learn2LearnEngine(), marks=pytest.mark.skipif(find_spec("learn2learn") is None, reason="needs learn2learn")
     ),
@@ -124,7 +125,7 @@ ENGINES = [
 
 @pytest.mark.parametrize("first_order", [False, True])
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: f"{engine.name}{engine.tasks_at_once}")
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_engine_gives_the_meta_gradient(engine: Engine, network: Made, first_order: bool) -> None:
     model, tasks = made(network), drawn()
     loop = InnerLoop([rates(model)] * 2, first_order)
@@ -237,12 +238,12 @@ def test_padding_that_is_not_zeros_is_refused() -> None:
         BatchedEngine().network(GradientModel(backbone, 2352, WAYS, "transductive", 1))
 
 
-@pytest.mark.parametrize(("support", "queries", "expected"), [(5, 5, 8), (5, 75, 2), (25, 200, 1)])
+@pytest.mark.parametrize(("support", "queries", "expected"), [(5, 5, 8), (5, 75, 4), (25, 200, 1)])
 def test_tasks_at_once_fit_the_cache(support: int, queries: int, expected: int) -> None:
     tasks = drawn(2, support, queries, size=1)
     assert tasks_at_once(tasks) == expected
     chosen = choose_engine("auto", made(conv4), tasks)
-    assert chosen == BatchedEngine(expected)
+    assert chosen == BatchedEngine(expected, images_at_once=IMAGES_AT_ONCE)
     assert f"batched on cpu, {expected} tasks at once" in chosen.reason
 
 
