@@ -43,7 +43,8 @@ class Engine(ABC):
         for part in self.parts(tasks):
             with self.autocast(tasks):
                 loss, query_logits = self.query_loss(network, state, part, loop)
-            (loss / len(tasks)).backward()
+            with torch.autocast(tasks.support.device.type, enabled=False):
+                (loss / len(tasks)).backward()
             losses.append(loss.detach())
             logits.append(query_logits.detach())
         return Outcome(torch.stack(losses).sum() / len(tasks), torch.cat(logits))
@@ -64,9 +65,10 @@ class Engine(ABC):
             yield tasks[start : start + self.tasks_at_once]
 
     def autocast(self, tasks: Tasks) -> AbstractContextManager[None]:
-        """The precision, as a context."""
+        """The precision, as a context; within an autocast that is on already, it stays on."""
         device = tasks.support.device.type
-        return torch.autocast(device, torch.bfloat16, enabled=self.precision == "bfloat16", cache_enabled=False)
+        enabled = self.precision == "bfloat16" or torch.is_autocast_enabled(device)
+        return torch.autocast(device, torch.bfloat16, enabled=enabled, cache_enabled=False)
 
 
 def state_of(model: nn.Module) -> State:

@@ -257,6 +257,18 @@ def test_bfloat16_is_near_float32(engine: type[Engine]) -> None:
     assert all(each.grad is None or each.grad.dtype == torch.float32 for each in model.parameters())
 
 
+@pytest.mark.parametrize("kind", [LoopEngine, BatchedEngine])
+def test_the_precision_of_a_training_is_that_of_its_engine(kind: type[Engine]) -> None:
+    torch.set_default_dtype(torch.float32)
+    model, tasks = made(conv4), drawn()
+    loop = InnerLoop([rates(model)])
+    asked = gradient(kind(2, "bfloat16"), model, tasks, loop)
+    with torch.autocast("cpu", torch.bfloat16):
+        around = gradient(kind(2), model, tasks, loop)
+    for name, each in asked.items():
+        torch.testing.assert_close(around[name], each, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("first_order", [False, True])
 def test_the_meta_gradient_in_bfloat16_is_as_near_when_batched_as_in_a_loop(first_order: bool) -> None:
     torch.set_default_dtype(torch.float32)
