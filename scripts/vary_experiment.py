@@ -9,6 +9,7 @@ a stopped training goes on when the same command is given again.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from fewshot.benchmark.experiments import load_experiment
 from fewshot.benchmark.experiments.experiment import Data, Experiment
 from fewshot.benchmark.experiments.reproduction import shortened, train
 from fewshot.cli.arguments import read_settings
+from fewshot.errors import FewshotError
 from fewshot.files import read_json, write_json
 from fewshot.learners.meta.training.meta_training import MetaTraining
 
@@ -76,4 +78,8 @@ def varied(experiment: Experiment, told: dict[str, Any]) -> Experiment:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FewshotError as error:
+        click.echo(f"vary_experiment: {error}", err=True)
+        sys.exit(2)
