@@ -50,8 +50,8 @@ def select_split(dataset: Dataset, split: str) -> Dataset:
     """
     if split == "all":
         return dataset
-    parts = split_parts(split)
     for scheme, splits in dataset.splits.items():
+        parts = [split] if split in splits else split_parts(split)
         if set(parts) <= set(splits):
             check_splits(f"{dataset.name} ({scheme})", dataset.class_names, splits)
             return replace(dataset.select(classes=[name for part in parts for name in splits[part]]), split=split)

@@ -61,11 +61,16 @@ def test_a_split_has_its_classes_in_the_order_of_the_list(make_dataset):
 
 def test_splits_are_joined_in_the_order_named(make_dataset):
     thirds = {"train": ["class2"], "val": ["class0"], "test": ["class1", "class3"]}
-    dataset = make_dataset([0, 1, 2, 3, 0], 4, splits={"thirds": thirds, "sides": {"low": ["class0"], "high": []}})
+    dataset = make_dataset(
+        [0, 1, 2, 3, 0],
+        4,
+        splits={"thirds": thirds, "sides": {"low": ["class0", "class1"], "a+b": ["class2", "class3"]}},
+    )
     both = select_split(dataset, "train+val")
     assert (both.class_names, both.split) == (("class2", "class0"), "train+val")
     assert (both.ids, both.labels.tolist()) == (("item0", "item2", "item4"), [1, 0, 1])
-    with pytest.raises(SplitError, match=r"no split 'train\+low'; there are: all, train, val, test, low, high"):
+    assert select_split(dataset, "a+b").class_names == ("class2", "class3")  # a folder may be called so
+    with pytest.raises(SplitError, match=r"no split 'train\+low'; there are: all, train, val, test, low, a\+b"):
         select_split(dataset, "train+low")
     with pytest.raises(SplitError, match=r"train\+train has a split twice"):
         select_split(dataset, "train+train")
