@@ -40,8 +40,9 @@ def main(name: str, changes: tuple[str, ...], steps: int | None, count: int | No
     loaded = load_experiment(name)
     if not isinstance(loaded, Experiment):
         raise click.UsageError(f"{name} trains no network")
-    told = read_settings(changes) | ({"steps": steps} if steps else {})
+    told = read_settings(changes)
     experiment = varied(shortened(loaded, steps, count), told)
+    told |= {"steps": experiment.training.steps} if steps else {}
     label = ", ".join(f"{key}={value}" for key, value in sorted(told.items())) or "as it is"
     out = runs / name / label.replace(", ", "_").replace("/", "-")
     ours = train(experiment, out)

@@ -57,9 +57,8 @@ class FoldedNetwork:
     def features(self, state: State, inputs: Tensor) -> Tensor:
         """Features (T, S, dim) of inputs (T, S, dim) or (T, S, C, H, W)."""
         tasks, samples = inputs.shape[:2]
-        if inputs.ndim != 5:
-            return self._features(state, inputs)
-        at_once = max(1, (self.images_at_once or tasks * samples) // samples)
+        limit = self.images_at_once if inputs.ndim == 5 else None
+        at_once = tasks if limit is None else max(1, limit // samples)
         if at_once >= tasks:
             return self._features(state, inputs)
         own = {name: each.split(at_once) for name, each in state.items() if each.ndim > self.dims[name]}

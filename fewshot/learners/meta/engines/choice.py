@@ -72,5 +72,5 @@ def _automatic(model: nn.Module, tasks: Tasks, precision: Precision) -> Engine:
         BatchedEngine().network(model)
     except InvalidInput as error:
         return LoopEngine(precision=precision, reason=f"loop, which runs any network; {error}")
-    measured = "1.5 to 1.8 times as fast as learn2learn on one core" if device == "cpu" else "not measured there"
+    measured = "1.4 to 1.7 times as fast as learn2learn on one core" if device == "cpu" else "not measured there"
     return _batched(tasks, precision, f"batched on {device}, {tasks_at_once(tasks)} tasks at once: {measured}")
