@@ -47,7 +47,9 @@ def main(name: str, changes: tuple[str, ...], steps: int | None, count: int | No
     out = runs / name / label.replace(", ", "_").replace("/", "-")
     ours = train(experiment, out)
     data = experiment.data
-    seen = train(replace(experiment, data=Data(data.train, data.validation, data.train)), out)  # only tested again
+    others = tuple(replace(each, seed=each.seed + 1) for each in experiment.evaluations)  # none that it was trained on
+    of_training = Data(data.train, data.validation, data.train)
+    seen = train(replace(experiment, data=of_training, evaluations=others), out)  # only tested again
     found = read_json(keep)["found"] if keep.is_file() else {}
     found.setdefault(name, {})[label] = {
         "training": asdict(experiment.training),
