@@ -52,12 +52,12 @@ def in_turn(ways: Mapping[str, Callable[[], float]], rounds: int = 7) -> dict[st
     }
 
 
-def keep(name: str, content: Mapping[str, Any]) -> None:
-    """Print the measurements and write them with their provenance to `results/<name>.json`."""
+def keep(name: str, content: Mapping[str, Any], shown: Mapping[str, Any] | None = None) -> None:
+    """Write the measurements with their provenance to `results/<name>.json`, and print those `shown`, else all."""
     made = provenance("cuda" if torch.cuda.is_available() else "cpu")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps({**content, "provenance": made}, indent=1) + "\n")
-    for work, found in content["measurements"].items():
+    for work, found in (content["measurements"] if shown is None else shown).items():
         print(work)
         for way, figures in found.items():
             print(f"  {way:<38} {figures['median_s'] * 1000:10.2f} ms   {figures['ratio']:8.2f} ×")

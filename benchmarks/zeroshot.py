@@ -176,7 +176,7 @@ def main() -> None:
         for title, found in PARTS[part]():
             measurements[title] = found
             work = "Text classifiers, and learners with words on random features"
-            keep("zeroshot", {"work": work, "measurements": measurements})
+            keep("zeroshot", {"work": work, "measurements": measurements}, {title: found})
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from fewshot.benchmark.experiments import load_experiment
 from fewshot.benchmark.experiments.experiment import Data, Experiment
 from fewshot.benchmark.experiments.reproduction import shortened, train
 from fewshot.cli.arguments import read_settings
+from fewshot.datasets.splits import split_parts
 from fewshot.errors import FewshotError
 from fewshot.files import read_json, write_json
 from fewshot.learners.meta.training.meta_training import MetaTraining
@@ -30,7 +31,7 @@ TRAINING = {each.name for each in fields(MetaTraining)}
 
 @click.command()
 @click.argument("name", metavar="EXPERIMENT")
-@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Of training or learner, or the backbone.")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Also backbone, train_split.")
 @click.option("--steps", type=int, help="At most so many training steps.")
 @click.option("--tasks", "count", type=int, help="At most so many tasks an evaluation.")
 @click.option("--keep", type=click.Path(path_type=Path), default=ROOT / "benchmarks" / "findings" / "variations.json")
@@ -68,11 +69,22 @@ def main(name: str, changes: tuple[str, ...], steps: int | None, count: int | No
 
 
 def varied(experiment: Experiment, told: dict[str, Any]) -> Experiment:
-    """The experiment with these values of its training, its network (`backbone`) or else of its learner."""
+    """The experiment with these values of its training, network (`backbone`), `train_split` or else its learner.
+
+    A `train_split` that takes in the validation classes, as train+val does, leaves none to validate on.
+    """
     training = {key: value for key, value in told.items() if key in TRAINING}
-    settings = {key: value for key, value in told.items() if key not in (*TRAINING, "backbone")}
+    if "augmentation" in training:
+        training["augmentation"] = tuple(training["augmentation"].split(","))
+    settings = {key: value for key, value in told.items() if key not in (*TRAINING, "backbone", "train_split")}
+    data = experiment.data
+    if "train_split" in told:
+        split, validation = told["train_split"], data.validation
+        shared = validation and validation.split in split_parts(split)
+        data = replace(data, train=replace(data.train, split=split), validation=None if shared else validation)
     return replace(
         experiment,
+        data=data,
         training=replace(experiment.training, **training),
         settings={**experiment.settings, **settings},
         backbone=told.get("backbone", experiment.backbone),

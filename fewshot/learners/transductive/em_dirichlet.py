@@ -83,7 +83,7 @@ class EMDirichlet(TransductiveLearner):
         return likeliest / likeliest.sum(2, keepdim=True).clamp(min=1)
 
     def _update(self, tasks: Tasks, assignment: Tensor, *model: Tensor) -> tuple[Tensor, Tensor]:
-        alpha = fit_dirichlet(tasks.weighted_means(assignment), self._real(tasks))
+        alpha = fit_dirichlet(tasks.weighted_means(assignment), self._real(tasks), *model[:1])
         return alpha, assignment.sum(1) / tasks.query_count
 
 

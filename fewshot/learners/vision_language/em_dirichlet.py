@@ -75,7 +75,7 @@ class EMDirichletCLIP(TransductiveWordLearner):
 
     def _update(self, tasks: Tasks, assignment: Tensor, alpha: Tensor, *shares: Tensor) -> tuple[Tensor, Tensor]:
         empty = (tasks.counts + assignment.sum(1) < EMPTY)[..., None]
-        following = fit_dirichlet(tasks.weighted_means(assignment).masked_fill(empty, -1), _real(tasks))
+        following = fit_dirichlet(tasks.weighted_means(assignment).masked_fill(empty, -1), _real(tasks), alpha)
         return torch.where(empty, alpha, following), assignment.sum(1) / tasks.query_count
 
 

@@ -15,6 +15,8 @@ from fewshot.learners.registry import register_learner
 from fewshot.learners.support import Support
 from fewshot.learners.vision_language.learner import word_logits, word_state
 
+BLOCK = 256  # queries that are scored together, once it is known which of them the caches keep
+
 
 @register_learner(
     "tda", paper="Karmanov et al. 2024, Efficient Test-Time Adaptation of Vision-Language Models, arXiv:2403.18293"
@@ -76,57 +78,59 @@ class TDA(Learner):
         return logits + self._cached(query, probabilities, present.sum(1, keepdim=True), mask)
 
     def _cached(self, query: Tensor, probabilities: Tensor, ways: Tensor, mask: Tensor) -> Tensor:
-        """What the caches add to the logits (T, Q, W), one query after the other."""
+        """What the caches add to the logits (T, Q, W): who is in them does not depend on how close anything is."""
         entropy, classes = torch.special.entr(probabilities).sum(2), probabilities.argmax(2)
         doubt = entropy / ways.clamp(min=2).log2()
         doubtful = mask & (self.lower < doubt) & (doubt < self.upper)
-        sure, unsure = (Cache(query, probabilities.shape[2], slots) for slots in (self.slots, self.negative_slots))
-        refused = query.new_zeros(*unsure.entropy.shape, probabilities.shape[2])
-        added = torch.zeros_like(probabilities)
-        for now in range(query.shape[1]):
-            item, of, sureness = query[:, now], classes[:, now], entropy[:, now]
-            sure.take(item, of, sureness, mask[:, now])
-            place, taken = unsure.take(item, of, sureness, doubtful[:, now])
-            put(refused, place, (probabilities[:, now] > self.negative_least).to(query), taken)
-            against = unsure.closeness(item, self.negative_beta).flatten(1)[:, None] @ refused.flatten(1, 2)
-            added[:, now] = self.alpha * sure.closeness(item, self.beta).sum(2) - self.negative_alpha * against[:, 0]
+        said = one_hot(classes, probabilities.shape[2], query)
+        refused = (probabilities > self.negative_least).to(query)
+        sure = Cache(query, said, stay(entropy, classes, mask, said.shape[2], self.slots))
+        unsure = Cache(query, refused, stay(entropy, classes, doubtful, said.shape[2], self.negative_slots))
+        added = torch.empty_like(probabilities)
+        for first in range(0, query.shape[1], BLOCK):
+            now = slice(first, min(first + BLOCK, query.shape[1]))
+            added[:, now] = self.alpha * sure.votes(now, self.beta)
+            added[:, now] -= self.negative_alpha * unsure.votes(now, self.negative_beta)
         return added
 
 
-Place = tuple[Tensor, Tensor, Tensor]  # a slot in each of T tasks: the task, its class and its number, each (T,)
+def stay(entropy: Tensor, classes: Tensor, wanted: Tensor, ways: int, slots: int) -> Tensor:
+    """When each item of a stream (T, Q) leaves its cache: the number of the item that takes its slot, Q for never.
+
+    A class keeps the `slots` items of least entropy, the earlier of equal ones. An item that is not `wanted` (T, Q), or
+    less sure than all that its class has, leaves at its own number: it was never there.
+    """
+    count, length = entropy.shape
+    held = entropy.new_full((count, ways, slots), torch.inf)  # the entropy of an empty slot
+    items = torch.full(held.shape, length, device=entropy.device)  # ... and its item, whose leave is not looked at
+    leaves = items.new_full((count, length + 1), length)
+    tasks = torch.arange(count, device=entropy.device)
+    for now in range(length):
+        largest, slot = held[tasks, classes[:, now]].max(1)
+        place, taken = (tasks, classes[:, now], slot), wanted[:, now] & (entropy[:, now] < largest)
+        leaves[tasks, torch.where(taken, items[place], now)] = now
+        held[place] = torch.where(taken, entropy[:, now], largest)
+        items[place] = torch.where(taken, now, items[place])
+    return leaves[:, :length]
 
 
+@dataclass(frozen=True)
 class Cache:
-    """The items of least entropy of each class: features (T, W, slots, D) and entropy (T, W, slots)."""
+    """The items of streams (T, Q, D), what they say of each class (T, Q, W), and when they leave (T, Q)."""
 
-    def __init__(self, query: Tensor, ways: int, slots: int) -> None:
-        self.features = query.new_zeros(len(query), ways, slots, query.shape[2])
-        self.entropy = query.new_full((len(query), ways, slots), torch.inf)  # of an empty slot
-        self.tasks = torch.arange(len(query), device=query.device)
+    items: Tensor
+    says: Tensor
+    leaves: Tensor
 
-    def take(self, item: Tensor, classes: Tensor, entropy: Tensor, wanted: Tensor) -> tuple[Place, Tensor]:
-        """Put an item (T, D) in the slot of largest entropy of its class (T,), an empty one first, if its own is less.
-
-        Where `wanted` (T,) is false nothing is put. Returns the slot, and whether the item is there now (T,) bool.
-        """
-        largest, slot = self.entropy[self.tasks, classes].max(1)
-        place, taken = (self.tasks, classes, slot), wanted & (entropy < largest)
-        put(self.features, place, item, taken)
-        put(self.entropy, place, entropy, taken)
-        return place, taken
-
-    def closeness(self, item: Tensor, beta: float) -> Tensor:
-        """Of an item (T, D) to what each slot holds (T, W, slots); 0 for empty slots."""
-        cosines = (self.features.flatten(1, 2) @ item[..., None]).view_as(self.entropy)
-        return closeness(cosines, beta) * self.entropy.isfinite()
+    def votes(self, now: slice, beta: float) -> Tensor:
+        """What those in the cache as each item of `now` comes, itself among them, say to it, by closeness (T, N, W)."""
+        times = torch.arange(now.start, now.stop, device=self.leaves.device)[:, None]
+        present = (self.leaves[:, : now.stop] > now.start).any(0).nonzero()[:, 0]  # at one of these times, in some task
+        there = (present <= times) & (self.leaves[:, None, present] > times)
+        cosines = self.items[:, now] @ self.items[:, present].mT
+        return (closeness(cosines, beta) * there) @ self.says[:, present]
 
 
 def closeness(cosines: Tensor, beta: float) -> Tensor:
     """1 for vectors that are the same, and the less the larger beta for others."""
     return (beta * (cosines - 1)).exp()
-
-
-def put(store: Tensor, place: Place, values: Tensor, wanted: Tensor) -> None:
-    """Write values (T, ...) at a place of each task, where `wanted` (T,) is true."""
-    kept = store[place]
-    store[place] = torch.where(wanted.view(-1, *[1] * (kept.ndim - 1)), values, kept)

@@ -58,11 +58,11 @@ class TransCLIP(TransductiveWordLearner):
         few_shot = tasks.counts.sum(1)[:, None, None] > 0
         given = torch.where(few_shot, self.lam_few_shot, self.lam) * logits + votes
         assignment, squares = tasks.softmax(logits), mean_squares(tasks, gamma)
-        means = first_means(tasks, assignment)
+        means, known = first_means(tasks, assignment), weighed_support(tasks, gamma)
         variance = torch.full_like(squares, 1 / means.shape[2])
         for step in range(self.steps + 1):
             if step:
-                means, variance = update_classes(tasks, assignment, squares, gamma)
+                means, variance = update_classes(tasks, assignment, squares, known)
             fixed = log_density(tasks.query, means, variance).div_(TEMPERATURE).add_(given)
             fixed.masked_fill_(absent, -torch.inf)
             for _ in range(self.inner_steps):
@@ -88,14 +88,22 @@ def first_means(tasks: Tasks, assignment: Tensor) -> Tensor:
     return l2_normalize(torch.where(tasks.counts[..., None] > 0, tasks.support_means(), confident.mT @ tasks.query))
 
 
-def update_classes(tasks: Tasks, assignment: Tensor, squares: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
+def weighed_support(tasks: Tasks, gamma: float) -> tuple[Tensor, Tensor]:
+    """What the support adds to the weight (T, W) and to the sum (T, W, D) of each class: gamma in all."""
+    members = gamma / labelled(tasks) * tasks.members
+    return members.sum(1), members.mT @ tasks.support
+
+
+def update_classes(
+    tasks: Tasks, assignment: Tensor, squares: Tensor, known: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
     """Means (T, W, D) of length 1, and the variance (T, 1, D) around them that all classes share.
 
-    The queries together weigh 1 and the support, where there is one, gamma; squares (T, 1, D) as `mean_squares` says.
+    The queries together weigh 1; known: what `weighed_support` says; squares (T, 1, D): what `mean_squares` does.
     """
-    of_query, of_support = assignment / tasks.query_count[..., None], gamma * tasks.members / labelled(tasks)
-    mass = (of_query.sum(1) + of_support.sum(1))[..., None]
-    sums = of_query.mT @ tasks.query + of_support.mT @ tasks.support
+    of_query = assignment / tasks.query_count[..., None]
+    mass = (of_query.sum(1) + known[0])[..., None]
+    sums = torch.baddbmm(known[1], of_query.mT, tasks.query)
     means = l2_normalize(sums / mass.clamp(min=1e-30))
     spread = squares + (means * (mass * means - 2 * sums)).sum(1, keepdim=True)
     return means, (spread / mass.sum(1, keepdim=True)).clamp(min=LEAST_VARIANCE)

@@ -40,6 +40,15 @@ def test_the_parameters_are_the_likeliest(alpha, count):
     assert log_likelihood(found.numpy(), mean[0, 0].numpy()) >= -best.fun - 1e-9
 
 
+@pytest.mark.parametrize("start", [1e-3, 1.0, 40.0, 1e3, 1e5], ids=str)
+@pytest.mark.parametrize("shape", [[1, 2, 3], [0.1, 0.2, 0.05], [9000, 900, 100]], ids=str)
+def test_every_start_leads_to_the_same_parameters(shape, start):
+    mean = torch.tensor(np.log(samples(shape, 30) + 1e-15).mean(0))[None, None]
+    real = torch.ones_like(mean, dtype=torch.bool)
+    found = fit_dirichlet(mean, real, torch.full_like(mean, start))
+    torch.testing.assert_close(found, fit_dirichlet(mean, real), rtol=1e-6, atol=0)
+
+
 def test_every_class_is_fitted_by_itself():
     shapes = [1, 2, 3], [9000, 900, 100], [0.01, 0.02, 0.03]
     means = torch.stack([torch.tensor(np.log(samples(shape, 30) + 1e-15).mean(0)) for shape in shapes])[None]

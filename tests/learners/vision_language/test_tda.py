@@ -4,6 +4,7 @@ import torch
 
 from fewshot.errors import InvalidInput
 from fewshot.learners import create_learner
+from fewshot.learners.vision_language import tda
 
 
 def unit(items):
@@ -101,6 +102,14 @@ def test_unequal_queries_follow_the_paper(make_tasks):
     tasks = make_tasks(queries=20, dim=32, seed=2)
     few = tasks.query[tasks.query_labels < 2].view(4, -1, 32)  # the queries of two classes of five
     assert_follows(tasks, query=few)
+
+
+@pytest.mark.parametrize("block", [1, 7, 256])
+def test_a_long_stream_follows_the_paper_through_all_blocks(make_tasks, monkeypatch, block):
+    monkeypatch.setattr(tda, "BLOCK", block)
+    tasks = make_tasks(tasks=2, queries=60, spread=0.8)  # 300 in all
+    _, doubtful = assert_follows(tasks)
+    assert doubtful > 300
 
 
 def test_a_warm_start_is_left_out_on_wish(make_tasks):
