@@ -33,7 +33,7 @@ TRAINED = ("tip-adapter-f", "ape-t", "zs-lp", "clap", "taskres", "clip-adapter",
 # sixteen methods; those that are trained, for a few steps, since all steps of a method cost the same
 SETTINGS: dict[str, dict[str, Any]] = {name: {} for name in TRAINING_FREE} | {name: {"epochs": 2} for name in TRAINED}
 SETTINGS |= {"lp++": {"steps": 10, "every": 10}} | {name: {} for name in TRANSDUCTIVE}
-SETTINGS["em-dirichlet-clip"] = {"steps": 2}  # a million Newton steps in one unknown each, a draw
+SETTINGS["em-dirichlet-clip"] = {"steps": 2}  # each of which solves for a million numbers a draw
 Measured = Iterator[tuple[str, dict[str, Any]]]
 
 

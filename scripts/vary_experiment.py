@@ -31,7 +31,7 @@ TRAINING = {each.name for each in fields(MetaTraining)}
 
 @click.command()
 @click.argument("name", metavar="EXPERIMENT")
-@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Also backbone, train_split.")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Training, learner, backbone, train_split.")
 @click.option("--steps", type=int, help="At most so many training steps.")
 @click.option("--tasks", "count", type=int, help="At most so many tasks an evaluation.")
 @click.option("--keep", type=click.Path(path_type=Path), default=ROOT / "benchmarks" / "findings" / "variations.json")
