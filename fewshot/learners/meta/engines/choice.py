@@ -33,16 +33,19 @@ MOST_TASKS_ON_GPU = 32
 MOST_TASKS_OF_VECTORS = 100
 
 
-def choose_engine(name: EngineName, model: nn.Module, tasks: Tasks, precision: Precision = "float32") -> Engine:
+def choose_engine(
+    name: EngineName, model: nn.Module, tasks: Tasks, precision: Precision = "float32", batch: int | None = None
+) -> Engine:
     """The engine called `name`, with the number of tasks at once that measured fastest; its `reason` says why.
 
     "auto" is batched wherever the network can be folded, and the loop elsewhere.
+    batch: of how many support items an inner step is made; None for all.
     Raises `InvalidInput` for a network that the engine cannot run, and `MissingPackage` for what is not installed.
     """
     if name == "auto":
-        return _automatic(model, tasks, precision)
+        return _automatic(model, tasks, precision, batch)
     if name == "batched":
-        engine: Engine = _batched(tasks, precision)
+        engine: Engine = _batched(tasks, precision, batch)
     elif name == "compiled":
         engine = CompiledEngine(precision=precision)
     else:
@@ -51,26 +54,30 @@ def choose_engine(name: EngineName, model: nn.Module, tasks: Tasks, precision: P
     return replace(engine, reason=f"engine={name!r} was asked for")
 
 
-def tasks_at_once(tasks: Tasks) -> int:
-    """Tasks that the batched engine folds together: what a processor makes best use of, or fills a GPU."""
+def tasks_at_once(tasks: Tasks, batch: int | None = None) -> int:
+    """Tasks that the batched engine folds together: what a processor makes best use of, or fills a GPU.
+
+    batch: as in `choose_engine`.
+    """
     if tasks.support.ndim == 3:
         return MOST_TASKS_OF_VECTORS
     if tasks.support.device.type != "cpu":
         return MOST_TASKS_ON_GPU
-    support, queries = tasks.support.shape[1], tasks.query.shape[1]
+    support, queries = min(tasks.support.shape[1], batch or IMAGES_AT_ONCE), tasks.query.shape[1]
     return max(1, min(MOST_TASKS, IMAGES_AT_ONCE // support, MOST_IMAGES // queries))
 
 
-def _batched(tasks: Tasks, precision: Precision, reason: str = "") -> BatchedEngine:
+def _batched(tasks: Tasks, precision: Precision, batch: int | None, reason: str = "") -> BatchedEngine:
     images = IMAGES_AT_ONCE if tasks.support.device.type == "cpu" else None
-    return BatchedEngine(tasks_at_once(tasks), precision, reason, images)
+    return BatchedEngine(tasks_at_once(tasks, batch), precision, reason, images)
 
 
-def _automatic(model: nn.Module, tasks: Tasks, precision: Precision) -> Engine:
+def _automatic(model: nn.Module, tasks: Tasks, precision: Precision, batch: int | None) -> Engine:
     device = tasks.support.device.type
     try:
         BatchedEngine().network(model)
     except InvalidInput as error:
         return LoopEngine(precision=precision, reason=f"loop, which runs any network; {error}")
     measured = "1.4 to 1.7 times as fast as learn2learn on one core" if device == "cpu" else "not measured there"
-    return _batched(tasks, precision, f"batched on {device}, {tasks_at_once(tasks)} tasks at once: {measured}")
+    reason = f"batched on {device}, {tasks_at_once(tasks, batch)} tasks at once: {measured}"
+    return _batched(tasks, precision, batch, reason)

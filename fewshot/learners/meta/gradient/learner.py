@@ -72,9 +72,12 @@ class GradientLearner(MetaLearner):
             head_only=all(name.startswith("head.") for name in rates),
         )
 
-    def chosen_engine(self, model: nn.Module, tasks: Tasks) -> Engine:
-        """The engine that `engine` names, or for "auto" the one measured fastest; its `reason` says why."""
-        return choose_engine(self.engine, model, tasks, self.precision)
+    def chosen_engine(self, model: nn.Module, tasks: Tasks, batch: int | None = None) -> Engine:
+        """The engine that `engine` names, or for "auto" the one measured fastest; its `reason` says why.
+
+        batch: of how many support items an inner step is made; None for all.
+        """
+        return choose_engine(self.engine, model, tasks, self.precision, batch)
 
     def backward(self, model: nn.Module, tasks: Tasks, progress: float) -> Outcome:
         """Add the meta-gradient of the mean query loss to `.grad`."""

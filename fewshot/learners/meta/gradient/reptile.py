@@ -52,7 +52,7 @@ class Reptile(GradientLearner):
 
     def backward(self, model: nn.Module, tasks: Tasks, progress: float) -> Outcome:
         """Add the mean over tasks of first weights minus last weights to `.grad`; the loss is that of the queries."""
-        engine = self.chosen_engine(model, tasks)
+        engine = self.chosen_engine(model, tasks, self.batch)
         network, losses, logits = engine.network(model), [], []
         moments = {name: torch.zeros_like(model.get_parameter(name)) for name in self.rates(model)}
         for part in engine.parts(tasks):
@@ -72,7 +72,7 @@ class Reptile(GradientLearner):
 
     def logits(self, model: nn.Module, tasks: Tasks) -> Tensor:
         """Logits (T, Q, ways) after `evaluation_steps` steps."""
-        engine, logits = self.chosen_engine(model, tasks), []
+        engine, logits = self.chosen_engine(model, tasks, self.evaluation_batch), []
         network = engine.network(model)
         with engine.autocast(tasks):
             for part in engine.parts(tasks):

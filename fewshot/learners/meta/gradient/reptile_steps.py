@@ -33,14 +33,15 @@ def adam_steps(
         state = with_gradients(state, list(moments))
         support, labels = tasks.support[:, items], tasks.support_labels[:, items]
         gradients = support_gradients(network, at_step(state, per_step, step), support, labels, list(moments))
+        slopes = dict(zip(moments, gradients, strict=True))
         with torch.no_grad():
-            squares = dict(zip(moments, (gradient.square() for gradient in gradients), strict=True))
-            moments = {name: DECAY * moments[name] + (1 - DECAY) * squares[name] for name in moments}
             known = 1 - DECAY ** (counted + step + 1)
-            moved = {
-                name: state[name] - rate * gradient / ((moments[name] / known).sqrt() + EPSILON)
-                for name, gradient in zip(moments, gradients, strict=True)
+            moments = {
+                name: torch.addcmul(DECAY * each, slopes[name], slopes[name], value=1 - DECAY)
+                for name, each in moments.items()
             }
+            sizes = {name: each.div(known).sqrt_().add_(EPSILON) for name, each in moments.items()}
+            moved = {name: torch.addcdiv(state[name], each, sizes[name], value=-rate) for name, each in slopes.items()}
         state = {**state, **moved}
     return state, moments
 

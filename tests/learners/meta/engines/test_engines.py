@@ -247,6 +247,14 @@ def test_tasks_at_once_fit_the_cache(support: int, queries: int, expected: int) 
     assert f"batched on cpu, {expected} tasks at once" in chosen.reason
 
 
+def test_tasks_at_once_count_the_batch_of_a_step() -> None:
+    tasks = drawn(2, 50, 5, size=1)
+    assert tasks_at_once(tasks) == 3
+    assert tasks_at_once(tasks, batch=10) == 8
+    assert tasks_at_once(tasks, batch=100) == 3
+    assert choose_engine("auto", made(conv4), tasks, batch=10).tasks_at_once == 8
+
+
 @pytest.mark.parametrize("engine", [LoopEngine, BatchedEngine])
 def test_bfloat16_is_near_float32(engine: type[Engine]) -> None:
     torch.set_default_dtype(torch.float32)

@@ -1,5 +1,7 @@
 """MAML and its family by themselves: what adapts, the settings, evaluation, learning, and what is refused."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -8,6 +10,7 @@ from fewshot.errors import InvalidInput
 from fewshot.learners.meta import Tasks, create_meta_learner, list_meta_learners
 from fewshot.learners.meta.gradient import GradientLearner
 from fewshot.learners.meta.gradient.batch_norm import TaskBatchNorm
+from fewshot.learners.meta.gradient.reptile_steps import batches
 
 NAMES = ["maml", "fomaml", "anil", "boil", "meta-sgd", "reptile"]
 MODES = ["transductive", "running", "per-step"]
@@ -167,6 +170,42 @@ def test_reptile_moves_towards_the_adapted_weights() -> None:
     torch.testing.assert_close(model.head.weight.grad, expected, rtol=1e-3, atol=1e-6)
     assert model.state_dict()["moments.steps"] == 1
     assert model.state_dict()["moments.head-weight"].abs().max() > 0
+
+
+@pytest.mark.parametrize("engine", ["loop", "batched"])
+def test_reptile_steps_are_those_of_torch_adam(engine: str) -> None:
+    """Over two meta-steps, so that the second moments live on, and three tasks, which share what moments they found."""
+    learner = create_meta_learner("reptile", inner_steps=3, batch=4, inner_rate=0.01, engine=engine)
+    model, tasks = learner.model(backbone(), 6, WAYS).double(), drawn(3, shots=3).to(dtype=torch.float64)
+    squares = [torch.zeros_like(each) for each in model.parameters()]
+    for counted in (0, 3):
+        gradients, found = [torch.zeros_like(each) for each in squares], [torch.zeros_like(each) for each in squares]
+        for task in range(3):
+            alone = deepcopy(model)
+            adam = torch.optim.Adam(alone.parameters(), 0.01, betas=(0.0, 0.999), eps=1e-8)
+            for parameter, square in zip(alone.parameters(), squares, strict=True):
+                zeros = torch.zeros_like(square)
+                adam.state[parameter] = {
+                    "step": torch.tensor(float(counted)),
+                    "exp_avg": zeros,
+                    "exp_avg_sq": square.clone(),
+                }
+            for items in batches(9, steps=3, batch=4, seed=counted):
+                adam.zero_grad()
+                support, labels = tasks.support[task, items], tasks.support_labels[task, items]
+                nn.functional.cross_entropy(alone(support), labels).backward()
+                adam.step()
+            for i, (first, last) in enumerate(zip(model.parameters(), alone.parameters(), strict=True)):
+                gradients[i] += (first - last).detach() / 3
+                found[i] += adam.state[last]["exp_avg_sq"] / 3
+        squares = found
+        model.zero_grad()
+        learner.backward(model, tasks, 0.0)
+        for parameter, expected in zip(model.parameters(), gradients, strict=True):
+            torch.testing.assert_close(parameter.grad, expected, rtol=1e-6, atol=1e-9)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter -= parameter.grad
 
 
 @pytest.mark.parametrize(
