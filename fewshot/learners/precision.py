@@ -1,7 +1,11 @@
-"""Precision for what rounding in float32 would spoil: solvers, decompositions, long iterations."""
+"""What a training computes in, and float64 for what rounding would spoil: solvers, decompositions, long iterations."""
+
+from typing import Literal
 
 import torch
 from torch import Tensor
+
+Precision = Literal["float32", "bfloat16"]
 
 
 def in_float64(tensor: Tensor) -> Tensor:

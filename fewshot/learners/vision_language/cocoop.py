@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from fewshot.learners.checks import check_positive
 from fewshot.learners.features import l2_normalize
 from fewshot.learners.learner import Learner
+from fewshot.learners.precision import Precision
 from fewshot.learners.registry import register_learner
 from fewshot.learners.support import Support
 from fewshot.learners.vision_language import prompts
@@ -29,8 +30,9 @@ class CoCoOp(Learner):
     """Learns the words of a prompt, and a network of two layers that shifts them for each image.
 
     template: the words to start from; rate, batch, epochs: of the training by SGD; reduction: how much narrower than
-    the features the network is inside; seed: of draws. Each image has prompts of its own, so a query costs a pass of
-    all classes through the text tower, which must be in memory.
+    the features the network is inside; seed: of draws; precision: of the text tower's products, in training and after;
+    the authors train in float16. Each image has prompts of its own, so a query costs a pass of all classes through the
+    text tower, which must be in memory.
     """
 
     template: str = "a photo of a"
@@ -39,6 +41,7 @@ class CoCoOp(Learner):
     epochs: int = 10
     reduction: int = 16
     seed: int = 0
+    precision: Precision = "float32"
 
     needs_words: ClassVar[bool] = True
     needs_encoder: ClassVar[bool] = True
@@ -76,7 +79,8 @@ class CoCoOp(Learner):
 
         def loss(items: Tensor) -> Tensor:
             seen = features[items]
-            return prompts.prompt_loss(prompt.encode(shifted(context, seen, network)), seen, labels[items], words)
+            texts = prompt.encode(shifted(context, seen, network), self.precision)
+            return prompts.prompt_loss(texts, seen, labels[items], words)
 
         steps = prompts.minibatches(features, self.batch, self.epochs, self.seed)
         context, *network = prompts.descend(loss, [context, *network], steps, self.rate, self.epochs)
@@ -92,7 +96,7 @@ class CoCoOp(Learner):
         network = [own[name] for name in _LAYERS]
         rows = []
         for part in features.to(like).split(max(1, _TEXTS_AT_ONCE // len(prompt.ends))):
-            texts = prompt.encode(shifted(own["context"], part, network))
+            texts = prompt.encode(shifted(own["context"], part, network), self.precision)
             rows.append((texts @ part[..., None])[..., 0])
         return torch.cat(rows).to(features)
 

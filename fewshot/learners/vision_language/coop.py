@@ -10,6 +10,7 @@ from torch import Tensor
 from fewshot.learners.checks import check_not_negative, check_positive
 from fewshot.learners.features import l2_normalize
 from fewshot.learners.learner import Learner
+from fewshot.learners.precision import Precision
 from fewshot.learners.registry import register_learner
 from fewshot.learners.support import Support
 from fewshot.learners.vision_language import prompts
@@ -26,7 +27,7 @@ class CoOp(Learner):
 
     context: how many words are learned, drawn with deviation 0.02; template: words to start from instead, as "a photo
     of a"; rate, batch: of the training by SGD; epochs: 0 for the paper's 50 at one shot, 100 up to four, and 200 above;
-    seed: of draws. Training is in float32, whatever the precision of the encoder.
+    seed: of draws; precision: of the products in training, whatever that of the encoder; the authors train in float16.
     """
 
     context: int = 16
@@ -35,6 +36,7 @@ class CoOp(Learner):
     batch: int = 32
     epochs: int = 0
     seed: int = 0
+    precision: Precision = "float32"
 
     needs_words: ClassVar[bool] = True
     needs_encoder: ClassVar[bool] = True
@@ -67,7 +69,7 @@ class CoOp(Learner):
         epochs = self.epochs or epochs_for(len(labels) / len(names))
 
         def loss(items: Tensor) -> Tensor:
-            return prompts.prompt_loss(prompt.encode(context), features[items], labels[items], words)
+            return prompts.prompt_loss(prompt.encode(context, self.precision), features[items], labels[items], words)
 
         steps = prompts.minibatches(features, self.batch, epochs, self.seed)
         prompts.descend(loss, [context], steps, self.rate, epochs)

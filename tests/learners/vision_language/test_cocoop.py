@@ -68,6 +68,19 @@ def test_logits_are_those_of_a_loop_over_the_images(clip, head, monkeypatch):
     torch.testing.assert_close(head(query)[0], torch.stack(rows), rtol=1e-4, atol=1e-4)
 
 
+def test_bfloat16_is_near_float32(clip, words):
+    support, labels = task(clip, 2, seed=1)
+    query, _ = task(clip, 2, seed=2)
+    heads = [
+        create_learner("cocoop", epochs=4, rate=0.01, precision=precision).fit(support, labels, 8, words=words)
+        for precision in ("float32", "bfloat16")
+    ]
+    exact, rounded = (head(query).softmax(2) for head in heads)
+    assert 1e-6 < float((exact - rounded).abs().mean()) < 0.02
+    losses = [float(cross_entropy(head(support)[0], labels[0])) for head in heads]
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+
+
 def test_the_gradient_is_that_of_the_loss(clip, words):
     tower = copy.deepcopy(clip.text.module).double()
     prompt = prompts.write_prompts(clip.text, list(NAMES[:3]), 2, "cocoop")

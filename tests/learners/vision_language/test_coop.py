@@ -60,6 +60,28 @@ def test_more_epochs_lower_the_loss(clip, words):
     assert losses[0] > losses[1] > losses[2]
 
 
+def test_bfloat16_is_near_float32(clip, words):
+    support, labels = task(clip, 2, seed=1)
+    prompt = prompts.write_prompts(clip.text, list(NAMES), 4, "coop")
+    context = prompts.first_context(clip.text, "a photo of a", 0, 0, "coop")
+    gradients = []
+    for precision in ("float32", "bfloat16"):
+        texts = prompt.encode(context, precision)
+        assert texts.dtype == torch.float32
+        loss = prompts.prompt_loss(texts, support[0], labels[0], words)
+        gradients.append(torch.autograd.grad(loss, context)[0])
+    apart = float((gradients[0] - gradients[1]).norm() / gradients[0].norm())
+    assert 1e-6 < apart < 0.1
+    found = [
+        create_learner("coop", context=4, epochs=20, rate=0.01, precision=precision).fit(
+            support, labels, 8, words=words
+        )
+        for precision in ("float32", "bfloat16")
+    ]
+    losses = [float(cross_entropy(head(support)[0], labels[0])) for head in found]
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+
+
 def test_the_template_itself_is_where_training_starts(clip):
     prompt = prompts.write_prompts(clip.text, list(NAMES), 4, "coop")
     context = prompts.first_context(clip.text, "a photo of a", 0, 0, "coop")

@@ -10,10 +10,11 @@ from torch import nn
 from fewshot.errors import InvalidInput
 from fewshot.learners.meta.engines.batched import BatchedEngine
 from fewshot.learners.meta.engines.compiled import CompiledEngine
-from fewshot.learners.meta.engines.engine import Engine, Precision
+from fewshot.learners.meta.engines.engine import Engine
 from fewshot.learners.meta.engines.learn2learn import Learn2LearnEngine
 from fewshot.learners.meta.engines.loop import LoopEngine
 from fewshot.learners.meta.tasks import Tasks
+from fewshot.learners.precision import Precision
 
 EngineName = Literal["auto", "loop", "batched", "compiled", "learn2learn"]
 

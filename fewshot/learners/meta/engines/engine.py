@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from fewshot.learners.meta.gradient.inner_loop import InnerLoop, State, TaskNetwork, adapted_logits, query_loss
 from fewshot.learners.meta.meta_learner import Outcome
 from fewshot.learners.meta.tasks import Tasks
-
-Precision = Literal["float32", "bfloat16"]
+from fewshot.learners.precision import Precision
 
 
 @dataclass(frozen=True)

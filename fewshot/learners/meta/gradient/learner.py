@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from fewshot.learners.checks import check_settings
 from fewshot.learners.meta.engines.choice import EngineName, choose_engine
-from fewshot.learners.meta.engines.engine import Engine, Precision
+from fewshot.learners.meta.engines.engine import Engine
 from fewshot.learners.meta.gradient.batch_norm import BatchNormMode, per_step_names
 from fewshot.learners.meta.gradient.checks import check_steps
 from fewshot.learners.meta.gradient.inner_loop import InnerLoop, Rate
 from fewshot.learners.meta.gradient.model import GradientModel
 from fewshot.learners.meta.meta_learner import MetaLearner, Outcome
 from fewshot.learners.meta.tasks import Tasks
+from fewshot.learners.precision import Precision
 
 
 @dataclass(frozen=True)
