@@ -6,7 +6,7 @@ CHUNK_BYTES = 4 << 20
 
 
 def chunks(features: Tensor) -> list[slice]:
-    """Slices of the tasks of features (T, N, D): as many as fit in 4 MB on a CPU, all at once elsewhere."""
+    """Slices of the tasks of features (T, ...): as many as fit in 4 MB on a CPU, all at once elsewhere."""
     tasks = len(features)
     size = max(1, CHUNK_BYTES // (features[0].numel() * features.element_size()))
     if features.device.type != "cpu":

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from fewshot.learners.chunks import chunks
 from fewshot.learners.iteration import until_settled
 
 _MOST = 1e6  # sum of the parameters: items that are all alike have no maximum
@@ -29,10 +30,15 @@ def fit_dirichlet(mean_logs: Tensor, real: Tensor, start: Tensor | None = None) 
     thousand of these). The likelihood has one maximum, whatever the start. Where the items of a class are all alike it
     has none: the parameters then stop at a sum of a million.
     """
-    classes = [mean_logs.flatten(0, 1), real.flatten(0, 1)]  # each stops by itself
     first = torch.ones_like(mean_logs) if start is None else start
-    (alpha,), _ = until_settled(_step, classes, [first.flatten(0, 1)], _STEPS, _TOLERANCE)
-    return alpha.view_as(mean_logs)
+    classes = [part.flatten(0, 1) for part in (mean_logs, real, first)]  # each stops by itself
+    found = [_fit(*(each[part] for each in classes)) for part in chunks(classes[0])]
+    return torch.cat(found).view_as(mean_logs)
+
+
+def _fit(mean_logs: Tensor, real: Tensor, first: Tensor) -> Tensor:
+    (alpha,), _ = until_settled(_step, [mean_logs, real], [first], _STEPS, _TOLERANCE)
+    return alpha
 
 
 def _step(mean_logs: Tensor, real: Tensor, alpha: Tensor) -> tuple[list[Tensor], Tensor]:
