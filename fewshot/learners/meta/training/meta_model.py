@@ -27,7 +27,8 @@ from fewshot.progress import progress_bar
 if TYPE_CHECKING:
     from fewshot.datasets import Dataset
 
-IMAGES_AT_ONCE = 2_000  # bounds the memory of an evaluation
+# These bound the memory of an evaluation: a layer of EfficientNet-Lite0 makes 5 MB of a picture of 224 pixels.
+IMAGES_AT_ONCE, PIXELS_AT_ONCE = 2_000, 4 << 20
 
 
 @dataclass(frozen=True)
@@ -148,9 +149,7 @@ def score_tasks(
     """Accuracy (tasks,) of each of the first tasks of a source, float64; the same each time, for learners that draw."""
     model.eval()
     device = next(model.parameters()).device
-    first = source.batch(0, 1)
-    size = max(1, IMAGES_AT_ONCE // (first.support.shape[1] + first.query.shape[1]))
-    found = []
+    size, found = tasks_at_once(source.batch(0, 1)), []
     with seeded(0, device), progress_bar(f"scoring {learner.name}", tasks, show=progress) as advance:
         for start in range(0, tasks, size):
             batch = source.batch(start, min(size, tasks - start)).to(device)
@@ -158,6 +157,13 @@ def score_tasks(
             found.append(right.double().mean(1).cpu())
             advance(len(batch))
     return torch.cat(found)
+
+
+def tasks_at_once(tasks: Tasks) -> int:
+    """How many such tasks are scored at a time: 2,000 images or 4 million pixels, but one task at least."""
+    items = tasks.support.shape[1] + tasks.query.shape[1]
+    pixels = tasks.query.shape[3:].numel() if tasks.query.ndim == 5 else 1
+    return max(1, min(IMAGES_AT_ONCE, PIXELS_AT_ONCE // pixels) // items)
 
 
 @contextmanager
