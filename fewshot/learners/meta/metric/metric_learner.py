@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from fewshot.learners.checks import check_settings
 from fewshot.learners.learner import Learner
@@ -49,10 +50,16 @@ class LearnerHead(EpisodicNetwork):
 class MetricLearner(MetaLearner):
     """A meta-learner whose classifier is a differentiable function of features: one pass forward, one backward.
 
-    All images of a batch of tasks, support and queries, go through the backbone together. Batch norm therefore takes
-    its statistics over all of them in training; in evaluation it takes the running ones, so that no prediction depends
-    on other queries or tasks. The head serves any number of ways, and computes in full precision under autocast too.
+    All images of a batch of tasks, support and queries, go through the backbone together. In evaluation batch norm
+    takes its running statistics, so that no prediction depends on other queries or tasks. The head serves any number of
+    ways, and computes in full precision under autocast too.
+
+    batch_norm: what it takes in training: "batch", the statistics of all images of a step, by which the running ones
+    move; or "running", which leaves them as they are, for a pretrained backbone: the few classes of a step are unlike
+    what it was trained on.
     """
+
+    batch_norm: Literal["batch", "running"] = "batch"
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -72,6 +79,8 @@ class MetricLearner(MetaLearner):
 
     def backward(self, model: Any, tasks: Tasks, progress: float) -> Outcome:
         """Add the gradient of the mean loss of all queries."""
+        if self.batch_norm == "running":
+            _keep_running_statistics(model.backbone)
         support, query = embedded(model.backbone, tasks)
         with torch.autocast(query.device.type, enabled=False):
             loss, logits = self.loss(model.head, support, query, tasks.query_labels)
@@ -84,6 +93,12 @@ class MetricLearner(MetaLearner):
         support, query = embedded(model.backbone, tasks)
         with torch.autocast(query.device.type, enabled=False):
             return model.head.logits(support, query)
+
+
+def _keep_running_statistics(backbone: nn.Module) -> None:
+    for module in backbone.modules():
+        if isinstance(module, _BatchNorm):
+            module.eval()
 
 
 def embedded(backbone: nn.Module, tasks: Tasks) -> tuple[Support, Tensor]:

@@ -52,6 +52,25 @@ def test_gradient_is_that_of_finite_differences(learner, small_model, image_task
     assert loss.requires_grad is False
 
 
+def test_running_statistics_may_stay_as_they_are(learner, small_model, image_tasks):
+    learner = replace(learner, batch_norm="running")
+    model, tasks = small_model(learner), image_tasks()
+    norm = model.backbone[1]
+    norm.running_mean += torch.randn_like(norm.running_mean)
+    norm.running_var *= 3.0
+    settled = deepcopy(model)
+    settled.backbone.eval()
+    expected = learner.logits(settled, tasks)
+    torch.testing.assert_close(learner.backward(model, tasks, 0.0).logits, expected)
+    for name, each in settled.backbone.named_buffers():
+        assert torch.equal(model.backbone.get_buffer(name), each)
+    assert norm.weight.grad.abs().max() > 0
+    moved = small_model(replace(learner, batch_norm="batch"))
+    mean = moved.backbone[1].running_mean.clone()
+    replace(learner, batch_norm="batch").backward(moved, tasks, 0.0)
+    assert not torch.equal(moved.backbone[1].running_mean, mean)
+
+
 def test_gradients_add_up(learner, small_model, image_tasks):
     model, tasks = small_model(learner), image_tasks()
     learner.backward(model, tasks, 0.0)
