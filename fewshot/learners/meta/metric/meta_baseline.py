@@ -16,8 +16,8 @@ from fewshot.learners.meta.metric.metric_learner import LearnerHead, MetricLearn
 class MetaBaseline(MetricLearner):
     """The cosine with each class mean times a learned scale; start from a backbone that knows base classes.
 
-    Such a backbone comes pretrained, or out of the training of `baseline` or `rfs`. scale: at the start of training.
-    From random weights it is `protonet` with `metric="cosine"`.
+    Such a backbone comes pretrained (the authors then train with `batch_norm="running"`), or out of the training of
+    `baseline` or `rfs`. scale: at the start of training. From random weights it is `protonet` with `metric="cosine"`.
     """
 
     scale: float = 10.0
