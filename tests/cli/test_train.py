@@ -99,7 +99,7 @@ def test_without_validation(fewshot, photos) -> None:
     [
         (["protonot"], "no meta-learner is called 'protonot'; near: protonet"),
         (["protonet", "--set", "metric"], "--set takes name=value, found 'metric'"),
-        (["protonet", "--set", "speed=1"], "protonet has no setting 'speed'; its settings and defaults: metric="),
+        (["protonet", "--set", "speed=1"], "protonet has no setting 'speed'; its settings and defaults: batch_norm="),
         (["protonet", "--set", "metric=round"], "protonet: metric must be 'euclidean' or 'cosine', found 'round'"),
         (["protonet", "--ways", "1"], "ways must be an integer of at least 2, found 1"),
         (["protonet", "--ways", "9"], "too few classes with 2 items: 9 needed, 5 found"),

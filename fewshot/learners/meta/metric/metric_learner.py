@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -59,7 +59,7 @@ class MetricLearner(MetaLearner):
     what it was trained on.
     """
 
-    batch_norm: Literal["batch", "running"] = "batch"
+    batch_norm: Literal["batch", "running"] = field(default="batch", kw_only=True)
 
     def __post_init__(self) -> None:
         check_settings(self)
