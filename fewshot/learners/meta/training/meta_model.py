@@ -149,7 +149,7 @@ def score_tasks(
     """Accuracy (tasks,) of each of the first tasks of a source, float64; the same each time, for learners that draw."""
     model.eval()
     device = next(model.parameters()).device
-    size, found = tasks_at_once(source.batch(0, 1)), []
+    size, found = tasks_scored_at_once(source.batch(0, 1)), []
     with seeded(0, device), progress_bar(f"scoring {learner.name}", tasks, show=progress) as advance:
         for start in range(0, tasks, size):
             batch = source.batch(start, min(size, tasks - start)).to(device)
@@ -159,7 +159,7 @@ def score_tasks(
     return torch.cat(found)
 
 
-def tasks_at_once(tasks: Tasks) -> int:
+def tasks_scored_at_once(tasks: Tasks) -> int:
     """How many such tasks are scored at a time: 2,000 images or 4 million pixels, but one task at least."""
     items = tasks.support.shape[1] + tasks.query.shape[1]
     pixels = tasks.query.shape[3:].numel() if tasks.query.ndim == 5 else 1

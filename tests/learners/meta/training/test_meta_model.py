@@ -7,7 +7,7 @@ from fewshot.backbones import create_backbone
 from fewshot.errors import InvalidInput, UnreadableFile
 from fewshot.learners.meta import Tasks, create_meta_learner
 from fewshot.learners.meta.training.image_bank import ByteScale, DecodedImages
-from fewshot.learners.meta.training.meta_model import MetaModel, build_model, tasks_at_once
+from fewshot.learners.meta.training.meta_model import MetaModel, build_model, tasks_scored_at_once
 from fewshot.learners.meta.training.task_sources import ImageTasks
 
 
@@ -38,7 +38,7 @@ def test_scores_are_the_mean_over_tasks(model, held_out) -> None:
 def test_large_images_are_scored_few_at_a_time(shape, expected) -> None:
     support, query = torch.empty(1, 5, *shape, device="meta"), torch.empty(1, 75, *shape, device="meta")
     labels = torch.arange(5)[None]
-    assert tasks_at_once(Tasks(support, labels, query, labels.repeat(1, 15), 5)) == expected
+    assert tasks_scored_at_once(Tasks(support, labels, query, labels.repeat(1, 15), 5)) == expected
 
 
 def test_settings_of_the_learner_may_change(model, tmp_path) -> None:
