@@ -112,6 +112,7 @@ class Backbone:
             "device": str(self.device),
             "layers": None if self.layers is None else list(self.layers),
             "fingerprint": self.fingerprint,
+            "text": None if self.text is None else {name: getattr(self.text, name) for name in ("name", "fingerprint")},
         }
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fewshot.datasets import describe_dataset
 from fewshot.errors import InvalidInput, UnknownName
+from fewshot.fingerprint import fingerprint
 from fewshot.learners.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from fewshot.embeddings import EmbeddingTable
     from fewshot.episodes import EpisodeSampler, SplitSampler
+
+_DESCRIBED = "+descriptions"
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,9 @@ class Protocol:
     of `split` as a query. The pool is another split, a part of a grouping (`part=train`; `split` may be one too), or a
     share of each class (`2/3`), whose other items are then the queries. `words` names the prompt templates from which
     learners with words get their text vectors, followed by `+descriptions` where the data set's descriptions of its
-    classes take the place of their names. `tuning` says how settings are chosen: "few" sees at most four (and at most
-    `shots`) further labelled items a class from the pool, "full" all of the pool that is not in the support.
+    classes are prompts too; `none+descriptions` is these alone. `tuning` says how settings are chosen: "few" sees at
+    most four (and at most `shots`) further labelled items a class from the pool, "full" all of the pool that is not in
+    the support.
     """
 
     dataset: str
@@ -92,9 +96,22 @@ class Protocol:
         parts += [f"{self.support_domain}-to-{self.query_domain}"] if self._crosses else []
         parts += [f"within-{self.groups}"] if self.groups else []
         parts += [f"pool-{self.pool}"] if self.pool else []
-        parts += [f"words-{self.words}"] if self.words else []
+        parts += [f"words-{self._words_name}"] if self.words else []
         parts += [f"tuning-{self.tuning}"] if self.tuning != "none" else []
         return "_".join(parts)
+
+    @property
+    def prompts(self) -> tuple[str | None, bool]:
+        """What `words` says: a template set or template, None for none, and whether descriptions are prompts too."""
+        name = str(self.words).removesuffix(_DESCRIBED)
+        return None if name == "none" else name, name != self.words
+
+    @property
+    def _words_name(self) -> str:
+        """`words`, or where it is a template of one's own, which few file names can hold, its fingerprint."""
+        name, described = self.prompts
+        own = name is not None and "{}" in name
+        return f"own-{fingerprint(name)}{_DESCRIBED if described else ''}" if own else str(self.words)
 
     @property
     def _crosses(self) -> bool:

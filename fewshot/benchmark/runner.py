@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -83,7 +83,11 @@ def _one(bench: _Bench, protocol: Protocol, learner: Learner, store: ResultStore
     path = store.path(bench.facts, protocol, facts)
     outcome = Outcome(protocol, bench.backbone.name, learner_label(facts))
     if mode != "always" and path.exists():
-        return replace(outcome, result=Result.load(path))
+        kept = Result.load(path)
+        if other := _difference(kept, protocol, learner, bench.facts):
+            reason = f"{path} holds a result of another {other}; use another store, or mode always to replace it"
+            return replace(outcome, reason=reason)
+        return replace(outcome, result=kept)
     if mode == "never":
         return replace(outcome, reason="not run yet")
     if learner.needs_words and protocol.words is None:
@@ -100,6 +104,16 @@ def _one(bench: _Bench, protocol: Protocol, learner: Learner, store: ResultStore
         return replace(outcome, reason=str(error))
     store.save(result)
     return replace(outcome, result=result, made_now=True)
+
+
+def _difference(kept: Result, protocol: Protocol, learner: Learner, backbone: Mapping[str, Any]) -> str:
+    """What a result that is found where that of a combination belongs is of instead; nothing where it is the one."""
+    if kept.protocol != protocol:
+        return f"protocol ({kept.protocol.name})"
+    text = kept.backbone.get("text")  # older results do not tell it
+    if learner.needs_words and text and text != backbone.get("text"):
+        return f"text tower ({text['name']}, {text['fingerprint']})"
+    return ""
 
 
 def _facts(learner: Learner) -> dict[str, Any]:
@@ -202,10 +216,10 @@ class _Bench:
 
         key = protocol.dataset, protocol.split, str(protocol.words)
         if key not in self._words:
-            templates, _, described = key[2].partition("+")
-            descriptions = None
-            if described:
-                descriptions = _dataset(protocol.dataset, protocol.split).class_descriptions
+            templates, described = protocol.prompts
+            descriptions = _dataset(protocol.dataset, protocol.split).class_descriptions if described else None
+            if described and not descriptions:
+                raise InvalidInput(f"{protocol.dataset} has no descriptions of its classes; leave out +descriptions")
             self._words[key] = build_words(
                 self.backbone, table.class_names, templates, descriptions=descriptions, progress=self.progress
             )

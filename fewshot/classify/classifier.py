@@ -49,6 +49,7 @@ class FewShotClassifier:
     reason_: str
     calibration_: Calibration
     words_: Words | None
+    text_fingerprint_: str | None
 
     def __init__(
         self,
@@ -64,7 +65,8 @@ class FewShotClassifier:
     def fit(self, images: Items, names: Names | None = None, unlabelled: Items = ()) -> FewShotClassifier:
         """Learn the classes called `names`, strings or integers, one for each image; what was known is forgotten.
 
-        A `Dataset` brings its names. unlabelled: further images of the classes, for learners that use them. Raises
+        A `Dataset` brings its names. unlabelled: further images of the classes, for learners that use them. An image
+        that is there more than once in its class counts once, with a warning. Raises
         `InvalidInput` for no images, for images and names of different number or names that are neither, for less than
         two classes, for the same image in two classes, for unlabelled images that the learner does not use, and
         `BrokenImages` naming the images that cannot be read.
@@ -185,3 +187,5 @@ class FewShotClassifier:
     ) -> None:
         self.head_, self.classes_, self.reason_, self.calibration_ = head, classes, reason, calibration
         self.words_ = words if head.learner.needs_words else None
+        text = getattr(self.backbone, "text", None)
+        self.text_fingerprint_ = text.fingerprint if self.words_ and text is not None else None

@@ -48,6 +48,8 @@ def evaluate_classifier(
         raise InvalidInput(f"test_share must lie between 0 and 1, found {test_share}")
     prepared = prepare(classifier, images, names)
     learner, examples, classes = prepared.learner, prepared.examples, tuple(prepared.classes.tolist())
+    all_ids = ids_of(images)
+    ids = [all_ids[row] for row in prepared.rows.tolist()]
     lone = (examples.counts == 1) & learner.needs_support
     if lone.all():
         raise InvalidInput("every class has one image, so none can be held out; give a second image of some class")
@@ -73,7 +75,7 @@ def evaluate_classifier(
         ece_before=calibration_error(found.logits.softmax(1)[None], labels[None]),
         ece_after=calibration_error(after[None], labels[None]),
         untested=tuple(name for name, alone in zip(classes, lone.tolist(), strict=True) if alone),
-        mistakes=_mistakes(found.rows, labels, after, ids_of(images), classes),
+        mistakes=_mistakes(found.rows, labels, after, ids, classes),
         learner=learner.facts(),
         reason=prepared.reason,
         backbone=classifier.backbone.describe(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from hashlib import blake2b
@@ -15,7 +16,7 @@ from torch import Tensor
 from fewshot.backbones import Backbone, TextEncoder
 from fewshot.datasets import Dataset
 from fewshot.datasets.duplicates import duplicate_groups, pairs_across
-from fewshot.errors import BrokenImages, InvalidInput
+from fewshot.errors import BrokenImages, FewshotWarning, InvalidInput
 
 Items = Sequence[Image.Image | str | Path | np.ndarray] | Dataset
 Names = Sequence[str] | Sequence[int] | np.ndarray
@@ -91,18 +92,35 @@ def features_of(backbone: Backbone | TextEncoder, items: Items) -> Tensor:
         raise BrokenImages(items.name, error.names, "take them out of the folder") from None
 
 
-def refuse_same_in_two_classes(items: Items, labels: Tensor, texts: bool) -> None:
-    """Raise `InvalidInput` naming the pictures, equal byte for byte, or texts that stand in two classes."""
+def distinct_rows(items: Items, labels: Tensor, texts: bool) -> Tensor:
+    """The rows (M,) of the pictures or texts, each once: of those that are equal byte for byte, the first.
+
+    A copy would be known to what it is held out from. Warns of copies; raises `InvalidInput` naming those that stand
+    in two classes.
+    """
     groups = duplicate_groups(items.images) if isinstance(items, Dataset) else _equal(items, texts)
+    ids, what = ids_of(items), "text" if texts else "picture"
     pairs = pairs_across(groups, labels.tolist())
     if pairs:
-        ids = ids_of(items)
-        listed = "; ".join(f"{ids[first]} and {ids[other]}" for first, other in pairs[:5])
-        more = f"; and {len(pairs) - 5} pairs more" if len(pairs) > 5 else ""
         raise InvalidInput(
-            f"the same {'text' if texts else 'picture'} stands in two classes: {listed}{more}; remove the one that is "
-            "in the wrong class"
+            f"the same {what} stands in two classes: {_listed(ids, pairs)}; remove the one that is in the wrong class"
         )
+    copies = [(group[0], other) for group in groups for other in group[1:]]
+    if copies:
+        warnings.warn(
+            f"the same {what} is there more than once, and counts once: {_listed(ids, copies)}",
+            FewshotWarning,
+            stacklevel=2,
+        )
+    first = torch.ones(len(items), dtype=torch.bool)
+    first[[other for _, other in copies]] = False
+    return first.nonzero()[:, 0]
+
+
+def _listed(ids: Sequence[str], pairs: Sequence[tuple[int, int]]) -> str:
+    told = "; ".join(f"{ids[first]} and {ids[other]}" for first, other in pairs[:5])
+    left = len(pairs) - 5
+    return told + (f"; and {left} pair{'s' if left > 1 else ''} more" if left > 0 else "")
 
 
 def _texts(items: Items) -> list[str]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from torch import Tensor
 
 from fewshot.backbones import TextEncoder
 from fewshot.classify.class_words import class_words
 from fewshot.classify.examples import Examples
-from fewshot.classify.items import Items, Names, classes_of, features_of, names_of, refuse_same_in_two_classes
+from fewshot.classify.items import Items, Names, classes_of, distinct_rows, features_of, names_of
 from fewshot.classify.rules import choose_method
 from fewshot.errors import FingerprintMismatch
 from fewshot.learners import Learner, parse_learner
@@ -22,21 +23,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The learner and why it is this one, the names of the classes (C,), and the examples as features."""
+    """The learner and why it is this one, the names of the classes (C,), and the examples as features.
+
+    rows (N,): which of the items given the examples are; each picture or text is there once.
+    """
 
     learner: Learner
     reason: str
     classes: np.ndarray
     examples: Examples
+    rows: Tensor
 
 
 def prepare(
     classifier: FewShotClassifier, images: Items, names: Names | None = None, unlabelled: Items = ()
 ) -> Prepared:
     """What `fit` and `evaluate` start from; raises what `FewShotClassifier.fit` says."""
+    backbone, base = classifier.backbone, classifier.base
     names = names_of(images, names)
     classes, labels = classes_of(images, names)
-    backbone, base = classifier.backbone, classifier.base
+    rows = distinct_rows(images, labels, texts=isinstance(backbone, TextEncoder))
+    labels = labels[rows]
     if base is not None and base.backbone not in ("", backbone.fingerprint):
         raise FingerprintMismatch(
             f"base was made with backbone {base.backbone} and the classifier uses {backbone.fingerprint} "
@@ -45,12 +52,12 @@ def prepare(
     with_words = classifier.words is not None or classifier.descriptions is not None
     learner, reason = chosen_learner(classifier, int(labels.bincount().median()), with_words)
     learner.check_backbone(backbone.fingerprint)
-    refuse_same_in_two_classes(images, labels, texts=isinstance(backbone, TextEncoder))
     words = class_words(backbone, classifier.words, [str(name) for name in classes], classifier.descriptions)
     features = features_of(backbone, images)
+    features = features[rows.to(features.device)]
     more = features_of(backbone, unlabelled) if len(unlabelled) else None
     examples = Examples(features, labels.to(features.device), len(classes), base, words, more)
-    return Prepared(learner, reason, classes, examples)
+    return Prepared(learner, reason, classes, examples, rows)
 
 
 def chosen_learner(classifier: FewShotClassifier, shots: int, words: bool) -> tuple[Learner, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import glob
 import json
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,12 +45,12 @@ def read_source(given: str) -> Source:
     picture and for a CSV without its columns, `BrokenImages` naming the files that are no pictures.
     """
     path = Path(given)
-    if path.suffix.lower() in (".csv", ".tsv") and path.is_file():
+    if path.suffix.lower() in (".csv", ".tsv") and os.path.isfile(path):
         texts, names = read_texts(path, labels=True)
         return Source(texts, names)
-    if path.suffix.lower() == ".txt" and path.is_file():
+    if path.suffix.lower() == ".txt" and os.path.isfile(path):
         return Source(None, [line.strip() for line in _read(path).splitlines() if line.strip()])
-    if path.exists():
+    if os.path.exists(path):  # which, unlike `Path.exists`, takes names too long for a file
         dataset = read_folder(path)
         return Source(dataset, [dataset.class_names[label] for label in dataset.labels.tolist()])
     if "," in given:
@@ -137,14 +138,14 @@ def find_pictures(given: list[str]) -> list[str]:
     found: list[str] = []
     for name in given:
         path = Path(name)
-        if path.is_dir():
+        if os.path.isdir(path):
             below = [str(path / file) for file in files_below(path) if is_picture(file)]
-        elif path.exists():
+        elif os.path.exists(path):
             below = [name]
         else:
             below = sorted(each for each in glob.glob(name, recursive=True) if is_picture(each))
         if not below:
-            reason = "has no pictures" if path.is_dir() else "does not exist, nor does a picture match it"
+            reason = "has no pictures" if os.path.isdir(path) else "does not exist, nor does a picture match it"
             raise MissingData(f"{name} {reason}; give pictures, folders of them, or patterns such as 'new/*.jpg'")
         found += below
     return list(dict.fromkeys(found))

@@ -41,7 +41,7 @@ def save_classifier(classifier: FewShotClassifier, folder: Path) -> None:
         "reason": classifier.reason_,
         "classes": classifier.classes_.tolist(),
         "backbone": _facts_of(classifier.backbone),
-        "text_fingerprint": _text_fingerprint(classifier.backbone) if classifier.words_ else None,
+        "text_fingerprint": classifier.text_fingerprint_,
         "calibration": asdict(classifier.calibration_),
     }
     with whole_folder(folder) as beside:
@@ -91,7 +91,7 @@ def load_classifier(
     classifier = kind(backbone, learner)
     classifier.head_, classifier.classes_ = Head(learner, state).to(backbone.device), classes
     classifier.calibration_, classifier.reason_ = calibration, content.get("reason", "loaded")
-    classifier.words_ = None
+    classifier.words_, classifier.text_fingerprint_ = None, content.get("text_fingerprint")
     return classifier
 
 
@@ -100,11 +100,6 @@ def _facts_of(backbone: Backbone | TextEncoder) -> dict[str, Any]:
     if isinstance(backbone, TextEncoder):
         return {"takes": "texts", **facts}
     return {"takes": "images", **facts, "layers": None if backbone.layers is None else list(backbone.layers)}
-
-
-def _text_fingerprint(backbone: Backbone | TextEncoder) -> str | None:
-    text = getattr(backbone, "text", None)
-    return text.fingerprint if text is not None else None
 
 
 def _create(made_with: dict[str, Any], device: str) -> Backbone | TextEncoder:
@@ -127,11 +122,11 @@ def _check_same(
             f"{folder} was fitted with {made_with['name']} ({made_with['fingerprint']}, {made_with['precision']}) and "
             f"{backbone.name} is {backbone.fingerprint}; pass backbone= with the same weights, precision and layers"
         )
-    found = _text_fingerprint(backbone)
-    if text_fingerprint and found and found != text_fingerprint:
+    text = getattr(backbone, "text", None)
+    if text_fingerprint and text is not None and text.fingerprint != text_fingerprint:
         raise FingerprintMismatch(
             f"{folder} knows its classes by words of text encoder {text_fingerprint} and that of {backbone.name} is "
-            f"{found}; pass backbone= with the same text half"
+            f"{text.fingerprint}; pass backbone= with the same text half"
         )
 
 

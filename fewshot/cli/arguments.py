@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,7 +30,7 @@ def load_images(name: str, split: str, **options: Any) -> Dataset:
     """A registered data set, or a path to a folder or zip of one's own."""
     from fewshot.datasets import list_datasets, load_dataset
 
-    is_path = name not in list_datasets() and Path(name).exists()
+    is_path = name not in list_datasets() and os.path.exists(name)
     return load_dataset(f"folder:{name}" if is_path else name, split=split, **options)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,7 +122,7 @@ def _called(classes: str, names: tuple[str, ...]) -> dict[str, Any] | None:
     path = Path(classes)
     if path.suffix == ".json":
         return _mapping(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InvalidInput(f"--classes takes 'names' or a file, and {classes} is no file")
     lines = path.read_text(encoding="utf-8").split("\n")
     lines = [line.strip() for line in lines if line.strip()]

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from fewshot.episodes.randomness import Randomness
 from fewshot.errors import InvalidInput, UnreadableFile
 from fewshot.files import whole_file
 from fewshot.fingerprint import fingerprint
@@ -94,6 +95,12 @@ class Episodes:
     def to(self, device: str | torch.device) -> "Episodes":
         """The same tasks on another device."""
         return replace(self, **{name: tensor.to(device) for name, tensor in self._tensors().items()})
+
+    def shuffle_queries(self, seed: int = 0) -> "Episodes":
+        """The same tasks, with the queries of each in an order of its own, drawn from `seed`; padding stays last."""
+        places = Randomness(seed, torch.arange(len(self))).uniform("order of queries", self.query.shape[1])
+        order = (places.to(self.query.device) + (self.query < 0)).argsort(dim=1)
+        return replace(self, query=self.query.gather(1, order), query_labels=self.query_labels.gather(1, order))
 
     def trim(self) -> "Episodes":
         """Cut the item columns that are padding in every task; what a slice of unequal tasks can do without."""

@@ -42,7 +42,8 @@ def evaluate(
 ) -> Evaluation:
     """How well `learner` does on `episodes` drawn from `table`: accuracy with its interval, and what goes with it.
 
-    Unlabelled items of the episodes go to the learners that use them; the others never see them.
+    Unlabelled items of the episodes go to the learners that use them; the others never see them. A streaming learner
+    gets the queries of each task in an order drawn at random, since episodes may have them class after class.
 
     base: statistics of the backbone's training classes, for learners that need them. device: where features are
     gathered and scored, the table's own by default. chunk: tasks at a time; "auto" gathers 32 MB at once on a CPU and
@@ -62,6 +63,8 @@ def evaluate(
     start = perf_counter()
     features = table.features if device is None else table.features.to(device)
     episodes = episodes.to(features.device)
+    if learner.streaming:
+        episodes = episodes.shuffle_queries()
     size = _chunk_size(episodes, features) if chunk == "auto" else min(chunk, len(episodes))
     block = max(size, LOGITS_BYTES // (4 * max(1, episodes.query.shape[1] * episodes.ways)))
     counts, bins = ClassCounts(len(table.class_names)), ReliabilityBins()

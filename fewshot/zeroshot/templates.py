@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fewshot.errors import InvalidInput, MissingData, MissingPackage, UnknownName
@@ -58,7 +59,7 @@ def template_set(templates: "str | TemplateSet | Sequence[Template] | None") -> 
 
 def list_templates() -> list[str]:
     """The names of all sets; those of CLIP's data sets only where their file is at hand."""
-    published = [] if data_folder() is None else [f"openai:{name}" for name in published_prompts()]
+    published = [f"openai:{name}" for name in published_prompts()] if _published_file() else []
     return [*_OWN_SETS, *_IMAGENET, *published]
 
 
@@ -73,9 +74,8 @@ def published_classes(dataset: str) -> dict[str, tuple[str, ...]]:
 
 def published_prompts() -> dict[str, Any]:
     """Classes and templates of 26 data sets, as OpenAI published them with CLIP, read from the data folder."""
-    folder = data_folder()
-    file = folder and folder / "clip_prompts" / "clip_prompts.json"
-    if not (file and file.is_file()):
+    file = _published_file()
+    if file is None:
         raise MissingData(
             "the published prompts are in clip_prompts/clip_prompts.json of the data folder, which is not there; set "
             'FEWSHOT_DATA to a folder that has it, or use templates="imagenet"'
@@ -114,6 +114,12 @@ def _published(dataset: str) -> dict[str, Any]:
         if name.lower() == dataset.lower():
             return found
     raise UnknownName("published prompt set", dataset, sets)
+
+
+def _published_file() -> Path | None:
+    folder = data_folder()
+    file = folder and folder / "clip_prompts" / "clip_prompts.json"
+    return file if file and file.is_file() else None
 
 
 def _fill(template: Template, class_name: str) -> str:

@@ -142,6 +142,7 @@ def test_description_is_json_with_all_that_a_report_needs():
         "device": "cpu",
         "layers": None,
         "fingerprint": "0" * 16,
+        "text": None,
     }
 
 

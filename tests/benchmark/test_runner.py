@@ -4,9 +4,11 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from results import make_result
 
 from fewshot import create_backbone, create_learner, embed, evaluate, load_dataset
 from fewshot.benchmark import Protocol, ResultStore, default_base, default_split, run, runner
+from fewshot.errors import InvalidInput
 from fewshot.learners.training import Training
 
 
@@ -46,6 +48,34 @@ def test_only_missing_takes_up_a_stopped_run(pixels, tmp_path) -> None:
     assert [outcome.made_now for outcome in outcomes] == [False, False, True]
     outcomes = run([PROTOCOL], [pixels], learners, ResultStore(tmp_path), mode="always", progress=False)
     assert [outcome.made_now for outcome in outcomes] == [True, True, True]
+
+
+def test_a_result_of_something_else_is_not_taken_for_ones_own(pixels, tmp_path) -> None:
+    store, ridge = ResultStore(tmp_path), create_learner("ridge")
+    (outcome,) = run([PROTOCOL], [pixels], [ridge], store, progress=False)
+    path = store.save(replace(outcome.result, protocol=replace(PROTOCOL, dataset="digits:")))  # the same file name
+    path.rename(store.path(pixels.describe(), PROTOCOL, outcome.result.learner))
+    (other,) = run([PROTOCOL], [pixels], [ridge], store, progress=False)
+    assert other.result is None
+    assert "holds a result of another protocol (digits:_all_5w2s15q_30e_seed0); use another store" in other.reason
+
+
+def test_another_text_tower_counts_for_learners_with_words(pixels) -> None:
+    tower, facts = {"name": "sentence:a", "fingerprint": "aaaa"}, {"name": "bridge:a", "fingerprint": "f"}
+    kept = make_result(dataset="digits", split="all", shots=2, episodes=30)
+    kept = replace(kept, backbone={**facts, "text": tower})
+    tda, ridge = create_learner("tda"), create_learner("ridge")
+    assert runner._difference(kept, kept.protocol, tda, {**facts, "text": tower}) == ""
+    other = {**facts, "text": {**tower, "fingerprint": "bbbb"}}
+    assert runner._difference(kept, kept.protocol, tda, other) == "text tower (sentence:a, aaaa)"
+    assert runner._difference(kept, kept.protocol, ridge, other) == ""
+    assert runner._difference(replace(kept, backbone=facts), kept.protocol, tda, other) == "", "older ones do not tell"
+
+
+def test_descriptions_that_a_data_set_lacks_are_refused(pixels) -> None:
+    table = embed(pixels, load_dataset("digits"))
+    with pytest.raises(InvalidInput, match="digits has no descriptions of its classes; leave out .descriptions"):
+        runner._Bench(pixels, False).words(replace(PROTOCOL, words="simple+descriptions"), table)
 
 
 def test_a_learner_without_its_base_classes_is_told(pixels, tmp_path) -> None:

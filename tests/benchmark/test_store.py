@@ -42,6 +42,28 @@ def test_paths_tell_everything_apart(tmp_path) -> None:
     assert len(list(store)) == len(results)
 
 
+def test_words_of_ones_own_are_told_apart(tmp_path) -> None:
+    own = ["a photo of a {}!", "a photo of, a {}", "a photo of a ({})", "a photo+descriptions of a {}", "{}, {}"]
+    names = {Protocol("zoo", words=words).name for words in own}
+    assert len(names) == len(own)
+    assert all(name.partition("words-own-")[2].isalnum() for name in names)
+    assert Protocol("zoo", words="a {}+descriptions").name == Protocol("zoo", words="a {}").name + "+descriptions"
+
+
+@pytest.mark.parametrize(
+    ("words", "prompts"),
+    [
+        ("simple", ("simple", False)),
+        ("name+descriptions", ("name", True)),
+        ("none+descriptions", (None, True)),
+        ("a + {}", ("a + {}", False)),
+        ("simple+more", ("simple+more", False)),  # which is no template set, and refused as such
+    ],
+)
+def test_what_words_say(words, prompts) -> None:
+    assert Protocol("zoo", words=words).prompts == prompts
+
+
 def test_path_form(tmp_path) -> None:
     path = ResultStore(tmp_path).save(make_result(settings={"penalty": 2.0}))
     assert path.relative_to(tmp_path) == Path("timm-net/f-timm-net/zoo_test_5w1s15q_50e_seed0/ridge-penalty=2.0.json")

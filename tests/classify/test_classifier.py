@@ -12,7 +12,14 @@ from fewshot.classify.examples import Examples
 from fewshot.classify.held_out import held_out_logits, stratified_folds
 from fewshot.datasets import ImageFolder
 from fewshot.embeddings import embed_images
-from fewshot.errors import BrokenImages, FingerprintMismatch, InvalidInput, MissingWeights, UnreadableFile
+from fewshot.errors import (
+    BrokenImages,
+    FewshotWarning,
+    FingerprintMismatch,
+    InvalidInput,
+    MissingWeights,
+    UnreadableFile,
+)
 from fewshot.learners import (
     BaseStatistics,
     Prototypical,
@@ -335,6 +342,23 @@ def test_another_text_half_is_refused(words_classifier, tmp_path):
     words_classifier.backbone.text.fingerprint = "beef"
     with pytest.raises(FingerprintMismatch, match="by words of text encoder 7e87 and that of test:mean is beef"):
         FewShotClassifier.load(tmp_path / "clf", words_classifier.backbone)
+
+
+def test_the_text_half_is_known_after_being_saved_again(words_classifier, tmp_path):
+    words_classifier.save(tmp_path / "clf")
+    FewShotClassifier.load(tmp_path / "clf", words_classifier.backbone).save(tmp_path / "again")
+    words_classifier.backbone.text.fingerprint = "beef"
+    with pytest.raises(FingerprintMismatch, match="by words of text encoder 7e87"):
+        FewShotClassifier.load(tmp_path / "again", words_classifier.backbone)
+
+
+def test_copies_add_nothing_to_what_is_learned():
+    images, names = images_of(COLOURS, shift=90)
+    once = FewShotClassifier(MeanColour(), "nearest-neighbour").fit(images, names)
+    with pytest.warns(FewshotWarning, match="counts once: number 0 and number 12; .*; and 7 pairs more"):
+        twice = FewShotClassifier(MeanColour(), "nearest-neighbour").fit(images + images, names + names)
+    assert twice.calibration_ == once.calibration_
+    np.testing.assert_array_equal(twice.predict_proba(images), once.predict_proba(images))
 
 
 def test_a_model_of_the_first_version_loads(classifier, tmp_path):

@@ -12,7 +12,8 @@ from fewshot.classify import ClassifierEvaluation, FewShotClassifier, evaluate
 from fewshot.classify.evaluate import _resampled, _split, _wilson
 from fewshot.classify.evaluation import count_confusions
 from fewshot.classify.picture import draw_evaluation
-from fewshot.errors import InvalidInput
+from fewshot.datasets import ImageFolder
+from fewshot.errors import FewshotWarning, InvalidInput
 
 NOISY = {"count": 6, "shift": 90}  # so noisy that colours are taken for each other
 
@@ -49,6 +50,21 @@ def test_the_temperature_of_an_image_is_fitted_to_others(monkeypatch):
     found = FewShotClassifier(MeanColour(), "prototypical").evaluate(images, names)
     assert sizes == [len(images) - 1] * len(images)
     assert found.ece_before == found.ece_after
+
+
+def test_a_copy_does_not_tell_what_it_is_a_copy_of(tmp_path):
+    images, names = images_of(COLOURS, **NOISY)
+    for row, (pixels, name) in enumerate(zip(images, names, strict=True)):
+        (tmp_path / name).mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / name / f"{row:02}.png")
+    once = FewShotClassifier(MeanColour(), "nearest-neighbour").evaluate(ImageFolder(tmp_path))
+    for file in sorted(tmp_path.glob("*/*.png")):
+        file.with_name(f"a copy of {file.name}").write_bytes(file.read_bytes())
+    with pytest.warns(FewshotWarning, match="the same picture is there more than once, and counts once"):
+        found = FewShotClassifier(MeanColour(), "nearest-neighbour").evaluate(ImageFolder(tmp_path))
+    assert found.accuracy == once.accuracy < 1
+    assert (found.items, found.interval) == (once.items, once.interval)
+    assert not any("a copy of" in mistake.item for mistake in found.mistakes), "the first by name stands for both"
 
 
 def test_more_images_are_split():

@@ -4,9 +4,9 @@ import torch
 from colours import COLOURS, images_of
 from PIL import Image
 
-from fewshot.classify.items import classes_of, distinct_classes, names_of, refuse_same_in_two_classes
+from fewshot.classify.items import classes_of, distinct_classes, distinct_rows, names_of
 from fewshot.datasets import ImageFolder
-from fewshot.errors import InvalidInput
+from fewshot.errors import FewshotWarning, InvalidInput
 
 
 @pytest.fixture
@@ -28,30 +28,34 @@ def test_the_same_picture_in_two_classes_is_named(photos):
     paths = [photos / name for name in dataset.ids]
     pixels = [np.array(Image.open(path)) for path in paths]
     with pytest.raises(InvalidInput, match=r"picture stands in two classes: green/4.png and red/0.png; remove the one"):
-        refuse_same_in_two_classes(dataset, dataset.labels, texts=False)
+        distinct_rows(dataset, dataset.labels, texts=False)
     with pytest.raises(InvalidInput, match=rf"{paths[4]} and {paths[8]}"):
-        refuse_same_in_two_classes(paths, LABELS, texts=False)
+        distinct_rows(paths, LABELS, texts=False)
     for images in (pixels, [Image.fromarray(each) for each in pixels]):
         with pytest.raises(InvalidInput, match="number 4 and number 8"):
-            refuse_same_in_two_classes(images, LABELS, texts=False)
+            distinct_rows(images, LABELS, texts=False)
 
 
-def test_the_same_picture_twice_in_one_class_is_fine(photos):
+def test_the_same_picture_twice_in_one_class_counts_once(photos):
     images, _ = images_of(COLOURS)
+    assert distinct_rows(images, LABELS, texts=False).tolist() == list(range(12))
     images[1] = images[0]
-    refuse_same_in_two_classes(images, LABELS, texts=False)
+    images[7] = images[5]
+    with pytest.warns(FewshotWarning, match="picture is there more than once, and counts once: number 0 and number 1; "
+                                            "number 5 and number 7$"):  # fmt: skip
+        assert distinct_rows(images, LABELS, texts=False).tolist() == [0, 2, 3, 4, 5, 6, 8, 9, 10, 11]
     images[4] = images[0]  # of the next class
     with pytest.raises(InvalidInput, match="number 0 and number 4"):
-        refuse_same_in_two_classes(images, LABELS, texts=False)
+        distinct_rows(images, LABELS, texts=False)
 
 
 def test_texts_and_many_pairs():
     texts = ["a", "b", "c", " a ", "d", "e"]
     with pytest.raises(InvalidInput, match=r"the same text stands in two classes: a and  a ; remove"):
-        refuse_same_in_two_classes(texts, torch.tensor([0, 0, 0, 1, 1, 1]), texts=True)
+        distinct_rows(texts, torch.tensor([0, 0, 0, 1, 1, 1]), texts=True)
     many = [str(number) for number in range(8)] * 2
     with pytest.raises(InvalidInput, match="4 and 4; and 3 pairs more"):
-        refuse_same_in_two_classes(many, torch.arange(16) // 8, texts=True)
+        distinct_rows(many, torch.arange(16) // 8, texts=True)
 
 
 def test_class_names():

@@ -70,12 +70,16 @@ def test_nothing_there(tmp_path):
         read_source("photoz")
     with pytest.raises(MissingData, match=r"reviews.csv does not exist"):
         read_source("reviews.csv")
+    with pytest.raises(MissingData, match="does not exist"):
+        find_pictures(["a" * 300])
 
 
 def test_names(write):
     assert read_source("cat, dog,fox").names == ["cat", "dog", "fox"]
     assert read_source(str(write("names.txt", "cat\n\nred fox\r\n"))).names == ["cat", "red fox"]
     assert read_source("a,b").items is None
+    many = [f"class number {number}" for number in range(60)]  # longer than a file name can be
+    assert read_source(",".join(many)).names == many
 
 
 def test_texts(write):

@@ -44,6 +44,17 @@ def test_an_integer_gives_one_task_and_a_slice_many(episodes):
         episodes[6]
 
 
+def test_shuffled_queries_are_those_of_the_task_in_another_order(episodes):
+    shuffled = episodes.shuffle_queries()
+    assert torch.equal(shuffled.query.sort(1).values, episodes.query.sort(1).values)
+    assert not torch.equal(shuffled.query, episodes.query)
+    assert torch.equal(shuffled.query, episodes.shuffle_queries(seed=0).query)
+    assert not torch.equal(shuffled.query, episodes.shuffle_queries(seed=1).query)
+    shuffled.check(LABELS)
+    padded = build(query=[[1, 3, -1, -1]], query_labels=[[0, 1, -1, -1]]).shuffle_queries(seed=3)
+    assert padded.query[0, 2:].tolist() == padded.query_labels[0, 2:].tolist() == [-1, -1]
+
+
 def test_slices_keep_unlabelled_items_and_settings(episodes):
     assert torch.equal(episodes[2].unlabelled, episodes.unlabelled[2:3])
     assert episodes[2:4].settings == episodes.settings

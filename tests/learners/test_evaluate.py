@@ -10,7 +10,7 @@ import torch
 from fewshot.embeddings import EmbeddingTable
 from fewshot.episodes import Episodes, EpisodeSampler, MetaDatasetSampler
 from fewshot.errors import FingerprintMismatch, InvalidInput
-from fewshot.learners import BaseStatistics, create_learner, evaluate
+from fewshot.learners import BaseStatistics, Words, create_learner, evaluate
 from fewshot.learners.evaluate import GATHERED_BYTES, _chunk_size
 from fewshot.learners.memory import free_memory
 
@@ -78,6 +78,23 @@ def test_chunks_make_no_difference(table, episodes, name):
     whole = evaluate(learner, table, episodes, chunk=1000)
     for chunk in (1, 4, "auto"):
         assert torch.equal(evaluate(learner, table, episodes, chunk=chunk).per_episode, whole.per_episode)
+
+
+def test_a_stream_does_not_come_class_after_class(table):
+    words = Words(torch.nn.functional.normalize(torch.eye(CLASSES, DIM) + 0.2, dim=1), table.class_names)
+    episodes = EpisodeSampler(table.labels, ways=CLASSES, shots=1, queries=8).sample(3)
+    by_class = episodes.query_labels.argsort(dim=1, stable=True)
+    sorted_ones = replace(
+        episodes, query=episodes.query.gather(1, by_class), query_labels=episodes.query_labels.gather(1, by_class)
+    )
+    tda, shuffled = create_learner("tda"), sorted_ones.shuffle_queries()
+    found = evaluate(tda, table, sorted_ones, words=words)
+    features, vectors = table.features, words.of(shuffled.classes)
+    head = tda.fit(features[shuffled.support], shuffled.support_labels, CLASSES, words=vectors)
+    right = head(features[shuffled.query]).argmax(2) == shuffled.query_labels
+    torch.testing.assert_close(found.per_episode, right.double().mean(1))
+    in_order = head(features[sorted_ones.query]).argmax(2) == sorted_ones.query_labels
+    assert not torch.equal(found.per_episode, in_order.double().mean(1))
 
 
 def test_interval_text_and_json(table):

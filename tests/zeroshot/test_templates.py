@@ -55,6 +55,9 @@ def test_published_sets_where_the_folder_lacks_them(tmp_path, monkeypatch):
     monkeypatch.setenv("FEWSHOT_DATA", str(tmp_path))
     with pytest.raises(MissingData, match="set FEWSHOT_DATA"):
         template_set("openai:CIFAR100")
+    assert list_templates() == ["name", "simple", "imagenet", "imagenet-simple"]
+    with pytest.raises(UnknownName, match="'simpel'"):
+        template_set("simpel")
 
 
 @pytest.mark.parametrize(

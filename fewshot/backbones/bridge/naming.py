@@ -1,5 +1,6 @@
 """`bridge:` names: a short name, IMAGE+TEXT, or a folder; each with `/how` where it is fitted on the fly."""
 
+import os
 from pathlib import Path
 
 from fewshot.backbones.bridge.bridge import Bridge
@@ -16,7 +17,7 @@ def named_bridge(name: str, pretrained: bool = True) -> Bridge:
 
     NAME[/how] for a name of `PAIRS`, IMAGE_NAME+TEXT_NAME[/how] for any two, FOLDER for a saved one.
     """
-    if Path(name).is_dir():
+    if _is_saved(name):
         return Bridge.load(name, pretrained)
     image, text, how = _parts(name)
     return fit_bridge(image, text, how, pretrained=pretrained)
@@ -24,7 +25,12 @@ def named_bridge(name: str, pretrained: bool = True) -> Bridge:
 
 def tower_names(name: str) -> tuple[str, str]:
     """The names of the image backbone and of the sentence encoder that the bridge of a name joins."""
-    return saved_towers(Path(name)) if Path(name).is_dir() else _parts(name)[:2]
+    return saved_towers(Path(name)) if _is_saved(name) else _parts(name)[:2]
+
+
+def _is_saved(name: str) -> bool:
+    """Whether a name is a folder; those of `PAIRS` are not, whatever lies in the working folder."""
+    return name not in PAIRS and os.path.isdir(name)
 
 
 def _parts(name: str) -> tuple[str, str, str | None]:

@@ -10,6 +10,7 @@ from PIL import Image
 from fewshot import create_backbone, create_learner
 from fewshot.backbones import create_text_encoder, list_backbones
 from fewshot.backbones.bridge import WAYS, Bridge, fit_bridge, register_bridge
+from fewshot.backbones.bridge.naming import PAIRS, tower_names
 from fewshot.embeddings import embed_images
 from fewshot.errors import FingerprintMismatch, InvalidInput, UnknownName, UnreadableFile
 from fewshot.zeroshot.text_classifier import build_words
@@ -203,3 +204,11 @@ def test_names(eyes, speller, three_words):
         create_backbone("bridge:lite0-minilm/glue")
     assert {f"bridge:lite0-minilm/{how}" for how in WAYS} < set(list_backbones("bridge:*", tags=True))
     assert list_backbones("bridge:*") == ["bridge:lite0-minilm"]
+
+
+def test_a_folder_does_not_take_the_place_of_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lite0-minilm").mkdir()
+    assert tower_names("lite0-minilm") == PAIRS["lite0-minilm"]
+    with pytest.raises(UnreadableFile, match="lite0-minilm is not a saved bridge"):
+        tower_names("./lite0-minilm")
