@@ -105,11 +105,15 @@ class Tokens:
 
     def __call__(self, texts: Sequence[str]) -> tuple[Tensor, int]:
         """Token ids (N, length), and how many texts were cut."""
-        inner = getattr(self.tokenizer, "tokenizer", None)
+        texts, inner = list(texts), getattr(self.tokenizer, "tokenizer", None)
         if getattr(self.tokenizer, "tokenizer_mode", "") or getattr(self.tokenizer, "reduction_fn", None):
-            return self.tokenizer(list(texts)), 0  # these choose their tokens in their own way
-        padding = 0 if inner is None else inner.pad_token_id
-        return tokenize_up_to(self.length, texts, self.tokenizer, padding)
+            return self.tokenizer(texts), 0  # these choose their tokens in their own way
+        if inner is None:
+            return tokenize_up_to(self.length, texts, self.tokenizer, padding=0)
+        # not by padding alone: SigLIP pads with the mark of the end, CLIPA turns that mark into padding
+        tokens, longer = self.tokenizer(texts), self.tokenizer(texts, self.length + 1)
+        cut = (longer[:, :-1] != tokens).any(1) | (longer[:, -1] != inner.pad_token_id)
+        return tokens, int(cut.sum())
 
 
 def text_tower(joint: Any, name: str, model: str, architecture: str, weights: str) -> TextTower:
