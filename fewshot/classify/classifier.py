@@ -12,7 +12,7 @@ import torch
 from fewshot.backbones import Backbone, TextEncoder
 from fewshot.classify.class_words import Descriptions, class_words, default_templates
 from fewshot.classify.examples import Examples
-from fewshot.classify.items import Items, Names, distinct_classes, features_of, names_of
+from fewshot.classify.items import Items, Names, distinct_classes, features_of, names_of, refuse_one
 from fewshot.classify.predictions import Prediction, check_top, top_predictions
 from fewshot.classify.preparation import chosen_learner, prepare
 from fewshot.classify.temperature import Calibration, calibrate
@@ -107,6 +107,7 @@ class FewShotClassifier:
         """
         if not hasattr(self, "head_"):
             raise InvalidInput("this FewShotClassifier has learned no classes yet; call fit(images, names) first")
+        refuse_one(images)
         if len(images) == 0:
             return np.empty((0, len(self.classes_)))
         with torch.no_grad():

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -350,6 +351,14 @@ def test_the_text_half_is_known_after_being_saved_again(words_classifier, tmp_pa
     words_classifier.backbone.text.fingerprint = "beef"
     with pytest.raises(FingerprintMismatch, match="by words of text encoder 7e87"):
         FewShotClassifier.load(tmp_path / "again", words_classifier.backbone)
+
+
+def test_an_item_by_itself_is_refused(classifier):
+    for items in ("cat.jpg", Path("cat.jpg")):
+        with pytest.raises(InvalidInput, match=r"come as a list, found 'cat.jpg' by itself; put it into a list"):
+            classifier.predict(items)
+    with pytest.raises(InvalidInput, match="found 'abcd' by itself"):
+        classifier.fit("abcd", ["x", "y", "x", "y"])
 
 
 def test_copies_add_nothing_to_what_is_learned():
