@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from fewshot.learners.meta.gradient.recomputing import recomputed_step
 from fewshot.learners.meta.tasks import Tasks
 
 State = Mapping[str, Tensor]
@@ -51,7 +52,8 @@ class InnerLoop:
     rates: a mapping for each step, from the name of a parameter that adapts to its rate: a number, a scalar tensor or
     a tensor of the parameter's shape; gradients reach rates that are tensors.
     first_order: gradients of the steps are taken as constants, which leaves out second derivatives (FOMAML).
-    memory: "low" keeps only the state after each step, and computes the step again when its gradient is needed.
+    memory: "low" keeps only the state after each step, and computes the step again when its gradient is needed; at
+    first order nothing else is kept anyway.
     importance: weight of the query loss after each step (MAML++, eq. 2); None stands for the last step alone.
     per_step: names of the state's tensors that hold one value a step, (steps, ...): batch norm, per step.
     head_only: only parameters of the head adapt, so that features are computed once.
@@ -95,8 +97,8 @@ def adaptation(
     keep_graph: gradients flow through the steps to the first state and to the rates; otherwise each state is detached.
     """
     for step in range(len(loop.rates)):
-        if keep_graph and loop.memory == "low":
-            state = _recomputed_step(network, state, support, labels, loop, step)
+        if keep_graph and loop.memory == "low" and not loop.first_order:  # a first-order step keeps no graph
+            state = recomputed_step(_step, network, state, support, labels, loop, step)
         else:
             state = _step(network, state, support, labels, loop, step, keep_graph)
         yield state
@@ -162,26 +164,6 @@ def _step(
         name: state[name] - rate * gradient for (name, rate), gradient in zip(rates.items(), gradients, strict=True)
     }
     return {**state, **{name: each if keep_graph else each.detach() for name, each in moved.items()}}
-
-
-def _recomputed_step(
-    network: TaskNetwork, state: State, support: Tensor, labels: Tensor, loop: InnerLoop, step: int
-) -> State:
-    """The same step, of which only its result is kept until the gradient is needed."""
-    from torch.utils.checkpoint import checkpoint
-
-    calls = 0
-
-    def moved(values: list[Tensor]) -> list[Tensor]:
-        nonlocal calls
-        calls += 1
-        if calls > 1:  # running averages have had this step already
-            values = [each if each.requires_grad else each.clone() for each in values]
-        after = _step(network, dict(zip(state, values, strict=True)), support, labels, loop, step, True)
-        return [after[name] for name in loop.rates[step]]
-
-    values = checkpoint(moved, list(state.values()), use_reentrant=False, preserve_rng_state=False)
-    return {**state, **dict(zip(loop.rates[step], values, strict=True))}
 
 
 @dataclass(frozen=True)

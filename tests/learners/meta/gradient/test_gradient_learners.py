@@ -1,5 +1,6 @@
 """MAML and its family by themselves: what adapts, the settings, evaluation, learning, and what is refused."""
 
+from collections.abc import Callable
 from copy import deepcopy
 
 import pytest
@@ -87,31 +88,51 @@ def test_evaluation_keeps_no_graph_and_changes_nothing(name: str) -> None:
     torch.testing.assert_close(learner.logits(model, hidden), logits, rtol=0, atol=0)
 
 
-def test_evaluation_holds_no_more_memory_for_more_steps() -> None:
-    saved: list[int] = []
-    for steps in (1, 6):
-        learner = create_meta_learner("maml", evaluation_steps=steps, engine="loop")
-        model, alive = learner.model(backbone(), 6, WAYS).eval(), [0, 0]
+@pytest.mark.parametrize("engine", ["loop", "batched"])
+def test_evaluation_holds_no_more_memory_for_more_steps(engine: str) -> None:
+    few, many = (
+        most_kept(
+            lambda learner, model: learner.logits(model, drawn(1, shots=20)), evaluation_steps=steps, engine=engine
+        )
+        for steps in (1, 6)
+    )
+    assert 0 < many <= 1.2 * few
 
-        def keep(tensor: Tensor, alive: list[int] = alive) -> Tensor:
-            alive[0] += 1
-            alive[1] = max(alive)
-            return Kept(tensor, alive)
 
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda kept: kept.tensor):
-            learner.logits(model, drawn(1))
-        saved.append(alive[1])
-    assert 0 < saved[1] <= 1.2 * saved[0]
+@pytest.mark.parametrize("engine", ["loop", "batched"])
+def test_low_memory_holds_little_more_for_more_steps(engine: str) -> None:
+    grown = {}
+    for memory in ("full", "low"):
+        few, many = (
+            most_kept(
+                lambda learner, model: learner.backward(model, drawn(1, shots=20), 0.0),
+                inner_steps=steps, engine=engine, memory=memory,
+            )
+            for steps in (2, 12)
+        )  # fmt: skip
+        grown[memory] = many - few
+    assert 0 < grown["low"] < grown["full"] / 5
+
+
+def most_kept(run: Callable[[GradientLearner, nn.Module], object], **settings: object) -> int:
+    """The most numbers that are kept for gradients at a time."""
+    learner = create_meta_learner("maml", **settings)
+    model, alive = learner.model(backbone(), 6, WAYS), [0, 0]
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: Kept(tensor, alive), lambda kept: kept.tensor):
+        run(learner, model)
+    return alive[1]
 
 
 class Kept:
-    """A tensor kept for a gradient, counted while it lives."""
+    """A tensor kept for a gradient, whose numbers count while it lives."""
 
     def __init__(self, tensor: Tensor, alive: list[int]) -> None:
         self.tensor, self.alive = tensor, alive
+        alive[0] += tensor.numel()
+        alive[1] = max(alive)
 
     def __del__(self) -> None:
-        self.alive[0] -= 1
+        self.alive[0] -= self.tensor.numel()
 
 
 def adapted_names(learner: GradientLearner) -> set[str]:
