@@ -2,7 +2,7 @@
 
     python scripts/train_sinusoid.py
 
-trains the three at the same time (about five minutes on two cores) and writes what it found as JSON, and the plot of
+trains the three at the same time (about half an hour on two cores) and writes what it found as JSON, and the plot of
 that. It is fastest with OMP_NUM_THREADS=1.
 """
 

@@ -17,6 +17,7 @@ from fewshot.errors import InvalidInput, MissingWeights, UnreadableFile
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "state_dict_ema")
 _PREFIXES = ("module.", "_orig_mod.")
+_TRAINED = "model.backbone."  # in a checkpoint of `meta_train`
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def hub_file(hub_id: str, files: Iterable[str]) -> Path | None:
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """The state dict in a safetensors file, or in one that `torch.load(weights_only=True)` reads.
 
-    A dict wrapped as "state_dict" or "model" is unwrapped, and prefixes that wrappers add ("module.") are dropped.
+    A dict wrapped as "state_dict" or "model" is unwrapped, and prefixes that wrappers add ("module.") are dropped; of a
+    checkpoint that `meta_train` wrote, the backbone is taken.
     Raises `MissingWeights` where there is no such file, `UnreadableFile` for another kind of file.
     """
     path = Path(path)
@@ -100,7 +102,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             content = content[wrapper]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise UnreadableFile(f"{path} holds no state dict (names to tensors), but a {type(content).__name__}")
-    for prefix in _PREFIXES:
+    content = {key: value for key, value in content.items() if key.startswith(_TRAINED)} or content
+    for prefix in (*_PREFIXES, _TRAINED):
         if all(key.startswith(prefix) for key in content):
             content = {key.removeprefix(prefix): value for key, value in content.items()}
     return dict(content)

@@ -2,9 +2,11 @@
 
 import ctypes
 import os
+from pathlib import Path
 
 import torch
 
+MEMINFO = Path("/proc/meminfo")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
 
 
@@ -31,9 +33,24 @@ def hold_all_freed_memory() -> None:
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that are free on `device`, or None where the system does not tell."""
+    """Bytes that are free on `device`, or None where the system does not tell.
+
+    On a CPU it is what Linux calls available: free, or in use for no more than a cache of files.
+    """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    if device.type == "cpu" and {"SC_AVPHYS_PAGES", "SC_PAGE_SIZE"} <= getattr(os, "sysconf_names", {}).keys():
+    return _available() or _unused() if device.type == "cpu" else None
+
+
+def _available() -> int | None:
+    try:
+        told = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())
+        return 1024 * int(told["MemAvailable"].removesuffix("kB"))
+    except (OSError, KeyError, ValueError):
+        return None  # another system, or Linux before 3.14
+
+
+def _unused() -> int | None:
+    if {"SC_AVPHYS_PAGES", "SC_PAGE_SIZE"} <= getattr(os, "sysconf_names", {}).keys():
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return None

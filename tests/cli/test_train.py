@@ -87,6 +87,16 @@ def test_train_and_the_same_command_again(fewshot, photos, tmp_path) -> None:
     assert "run belongs to another training: learner.settings.metric is 'cosine' there" in other.stderr
 
 
+def test_the_engine_is_one_line(fewshot, photos) -> None:
+    result = fewshot(
+        "train", "maml", "--dataset", "photos@train", "--out", "run", *SHORT, "--set", "evaluation_steps=1"
+    )
+    assert result.exit_code == 0, result.stderr
+    _, engine, *rows = result.stderr.splitlines()
+    assert engine.startswith("engine: batched on cpu, ")
+    assert [row.split(":")[0] for row in rows] == ["step 2", "step 4"]
+
+
 def test_without_validation(fewshot, photos) -> None:
     result = fewshot("train", "baseline", "--dataset", "photos@train", "--out", "run", *SHORT, "--batch", "6", "--json")
     assert result.exit_code == 0, result.stderr
@@ -109,6 +119,8 @@ def test_without_validation(fewshot, photos) -> None:
         (["protonet", "--pretrained"], "fewshot:conv4-omniglot has no pretrained weights"),
         (["protonet", "--validation", "train"], "training and validation share 5 classes"),
         (["protonet", "--within", "alphabet"], "no grouping is called 'alphabet'"),
+        (["baseline", "--within", "alphabet"], "baseline is trained on labelled batches of all classes, and cannot k"),
+        (["rfs", "--set", "teacher=none.safetensors"], "none.safetensors does not exist"),
         (["protonet", "--out", "photos/train/train0/0.png"], "photos/train/train0/0.png/training.json cannot be writ"),
         (
             ["maml", "--validation", "val", "--validation-ways", "2"],

@@ -40,7 +40,7 @@ def run(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Train `method` as the options of `fewshot train` say, tell each look on standard error, and say what came of it.
+    """Train `method` as the options of `fewshot train` say, and say what came of it; engine and looks go to stderr.
 
     settings: the fields of `MetaTraining`. Under torchrun only the first process tells.
     """
@@ -52,7 +52,18 @@ def run(
         data, held_out = _load(dataset, validation, skip_broken)
         _tell_start(learner, backbone, data, held_out, out)
         meta_train(
-            learner, backbone, data, out, training, held_out, pretrained, device, workers, not as_json, _tell_row
+            learner,
+            backbone,
+            data,
+            out,
+            training,
+            held_out,
+            pretrained,
+            device,
+            workers,
+            progress=not as_json,
+            told=_tell_row,
+            told_engine=_tell_engine,
         )
     if _first_process():
         _summarise(out, data, training, as_json)
@@ -85,8 +96,15 @@ def _tell_row(row: dict[str, Any]) -> None:
     told = f"step {row['step']}: loss {row['loss']:.3f}, accuracy {100 * row['accuracy']:.1f} %"
     if row["validation_accuracy"] is not None:
         told += f", validation {100 * row['validation_accuracy']:.2f} ± {100 * row['validation_ci95']:.2f} %"
-    # not by click, which would write into the bar rather than above it
-    print(f"{told}, {row['tasks_per_second']:,.0f} tasks/s", file=sys.stderr)
+    _tell(f"{told}, {row['tasks_per_second']:,.0f} tasks/s")
+
+
+def _tell_engine(engine: str) -> None:
+    _tell(f"engine: {engine}")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)  # not by click, which would write into the bar rather than above it
 
 
 def _first_process() -> bool:

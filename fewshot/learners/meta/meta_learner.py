@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from torch import Tensor, nn
 
 from fewshot.learners.meta.tasks import Tasks
 from fewshot.registry import MethodRegistry
+
+if TYPE_CHECKING:
+    from fewshot.backbones import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class MetaLearner(ABC):
     regression: tasks have float labels and the loss is the mean squared error.
     episodic: it is trained on tasks; else on labelled batches of all training classes, which come as one task with an
         empty support (1, 0, ...), the batch as queries (1, B, ...) and the training classes as ways.
+    step_buffers: how the names begin of buffers that `backward` changes and the next step computes with, "" for none;
+        several processes average them at each step. Other buffers they average when they validate.
     """
 
     name: ClassVar[str] = ""
@@ -40,6 +45,7 @@ class MetaLearner(ABC):
     fixed_ways: ClassVar[bool] = False
     regression: ClassVar[bool] = False
     episodic: ClassVar[bool] = True
+    step_buffers: ClassVar[str] = ""
 
     @abstractmethod
     def model(self, backbone: nn.Module, dim: int, ways: int) -> nn.Module:
@@ -55,6 +61,18 @@ class MetaLearner(ABC):
     @abstractmethod
     def logits(self, model: nn.Module, tasks: Tasks) -> Tensor:
         """Logits (T, Q, ways) of the queries; the query labels are not looked at, and no graph is kept."""
+
+    def files(self, record: dict[str, Any], preprocess: Preprocessing) -> dict[str, str]:
+        """The fingerprints of the files that settings name and training reads, by setting, such as a teacher's.
+
+        record: what is going to be trained on what; preprocess: how its images are prepared. Raises `UnreadableFile`
+        for a file that is missing or damaged, and `InvalidInput` for one that does not suit such a training.
+        """
+        return {}
+
+    def computed_by(self, model: nn.Module, tasks: Tasks) -> str:
+        """What computes a training step on such tasks, and why, in words; empty where there is but one way."""
+        return ""
 
     def facts(self) -> dict[str, Any]:
         """Name, paper, settings and what it assumes, ready for JSON."""

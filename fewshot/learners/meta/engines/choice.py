@@ -79,6 +79,8 @@ def _automatic(model: nn.Module, tasks: Tasks, precision: Precision, batch: int 
         BatchedEngine().network(model)
     except InvalidInput as error:
         return LoopEngine(precision=precision, reason=f"loop, which runs any network; {error}")
-    measured = "1.4 to 1.7 times as fast as learn2learn on one core" if device == "cpu" else "not measured there"
-    reason = f"batched on {device}, {tasks_at_once(tasks, batch)} tasks at once: {measured}"
+    measured = "1.4 to 1.7 times as fast as learn2learn for Conv-4 at 28 pixels on one core"
+    at_once = min(len(tasks), tasks_at_once(tasks, batch))
+    reason = f"batched on {device}, {at_once} task{'' if at_once == 1 else 's'} at once: "
+    reason += measured if device == "cpu" else "not measured there"
     return _batched(tasks, precision, batch, reason)

@@ -16,12 +16,15 @@ from fewshot.learners.meta.gradient.batch_norm import TaskBatchNorm
 from fewshot.learners.meta.gradient.inner_loop import InnerLoop, State, TaskNetwork, query_loss
 from fewshot.learners.meta.tasks import Tasks
 
+MOST_PROGRAMS = 64  # one for each network, shape, number of steps, order and precision
+
 
 @dataclass(frozen=True)
 class CompiledEngine(LoopEngine):
     """torch.compile over the loop's task, which takes a minute or more for each shape and number of steps.
 
-    Evaluation is that of the loop. Batch norm with running averages and memory="low" cannot be compiled.
+    Evaluation is that of the loop. Batch norm with running averages, memory="low" and losses after each step, whose
+    weights change as training goes on (MAML++), cannot be compiled.
     """
 
     name: ClassVar[str] = "compiled"
@@ -39,10 +42,15 @@ class CompiledEngine(LoopEngine):
         return super().network(model)
 
     def query_loss(self, network: TaskNetwork, state: State, tasks: Tasks, loop: InnerLoop) -> tuple[Tensor, Tensor]:
-        """As the loop's, compiled. Raises `InvalidInput` for memory="low"."""
+        """As the loop's, compiled. Raises `InvalidInput` for memory="low" and for losses after each step."""
         if loop.memory == "low":
             raise InvalidInput("engine 'compiled' cannot compute steps twice: use memory='full' or another engine")
-        with torch._dynamo.config.patch(trace_autograd_ops=True):
+        if loop.importance is not None:
+            raise InvalidInput(
+                "engine 'compiled' cannot weigh the losses after each step, for whose weights it would be compiled "
+                "anew; use another engine"
+            )
+        with torch._dynamo.config.patch(trace_autograd_ops=True, recompile_limit=MOST_PROGRAMS):
             return _compiled()(network, dict(state), tasks, loop)
 
 

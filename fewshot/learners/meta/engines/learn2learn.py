@@ -25,7 +25,8 @@ class Learn2LearnEngine(Engine):
     name: ClassVar[str] = "learn2learn"
 
     def network(self, model: nn.Module) -> OneTask:
-        """Any model; learn2learn calls it by itself."""
+        """Any model; learn2learn calls it by itself. Raises `MissingPackage` where it is not installed."""
+        _algorithm()
         return OneTask(model)
 
     def backward(self, model: nn.Module, tasks: Tasks, loop: InnerLoop) -> Outcome:
@@ -52,12 +53,16 @@ class Learn2LearnEngine(Engine):
         return torch.cat(logits)
 
 
-def _maml(model: nn.Module, loop: InnerLoop) -> Any:
+def _algorithm() -> Any:
     try:
         from learn2learn.algorithms import MAML
     except ImportError:
         raise MissingPackage("learn2learn", "engine='learn2learn'", how=HOW_TO_INSTALL) from None
-    return MAML(model, lr=_rate(model, loop), first_order=loop.first_order)
+    return MAML
+
+
+def _maml(model: nn.Module, loop: InnerLoop) -> Any:
+    return _algorithm()(model, lr=_rate(model, loop), first_order=loop.first_order)
 
 
 def _adapted(learner: Any, task: Tasks, loop: InnerLoop, first_order: bool | None = None) -> Any:

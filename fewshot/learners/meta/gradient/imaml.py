@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import compress
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,8 @@ class IMAML(GradientLearner):
     the inner loop is not kept, so that `memory` does not matter; `first_order` takes H as zero. The defaults are the
     paper's for Omniglot, 5 ways 1 shot, with the inner rate of its authors' code.
     """
+
+    engines: ClassVar[tuple[str, ...]] = ("auto", "loop", "batched")
 
     inner_rate: float = 0.1
     inner_steps: int = 16

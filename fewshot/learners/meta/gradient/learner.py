@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from torch import Tensor, nn
 
@@ -34,6 +34,7 @@ class GradientLearner(MetaLearner):
     """
 
     fixed_ways: ClassVar[bool] = True
+    engines: ClassVar[tuple[str, ...]] = get_args(EngineName)  # that run its inner loop
 
     inner_rate: float = 0.4
     inner_steps: int = 1
@@ -79,6 +80,13 @@ class GradientLearner(MetaLearner):
         batch: of how many support items an inner step is made; None for all.
         """
         return choose_engine(self.engine, model, tasks, self.precision, batch)
+
+    def computed_by(self, model: nn.Module, tasks: Tasks) -> str:
+        """The engine of a training step, and why it is that one."""
+        return self._told(self.chosen_engine(model, tasks))
+
+    def _told(self, engine: Engine) -> str:
+        return engine.reason if self.engine == "auto" else f"{engine.name}: {engine.reason}"
 
     def backward(self, model: nn.Module, tasks: Tasks, progress: float) -> Outcome:
         """Add the meta-gradient of the mean query loss to `.grad`."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from fewshot.errors import InvalidInput
 from fewshot.learners.checks import check_positive
 from fewshot.learners.meta.engines.engine import state_of
 from fewshot.learners.meta.gradient.batch_norm import per_step_names
@@ -25,10 +27,14 @@ class Reptile(GradientLearner):
 
     The outer optimiser is meant to be plain gradient descent whose rate falls from 1 to 0. The defaults are the
     paper's for Omniglot, 5 ways and 1 shot (table 3), where training tasks have 10 shots and meta-batches 5 tasks.
+    Nothing of the steps is kept, so that `memory` does not matter.
     batch: support items a step in training; evaluation_batch: in evaluation; all where there are fewer.
     Adam's second moments live on from task to task, as in the paper's code, in the model's buffers `moments.*`; the
-    tasks of a meta-batch start from the same ones, and their mean is kept.
+    tasks of a meta-batch start from the same ones, and their mean, over all processes, is kept.
     """
+
+    step_buffers: ClassVar[str] = "moments."
+    engines: ClassVar[tuple[str, ...]] = ("auto", "loop", "batched")
 
     inner_rate: float = 0.001
     inner_steps: int = 5
@@ -40,6 +46,8 @@ class Reptile(GradientLearner):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "batch", "evaluation_batch")
+        if not self.first_order:
+            raise InvalidInput(f"{self.name} has no second derivatives; leave first_order as it is, true")
 
     def model(self, backbone: nn.Module, dim: int, ways: int) -> GradientModel:
         """Backbone, head and Adam's second moments."""
@@ -49,6 +57,10 @@ class Reptile(GradientLearner):
             model.moments.register_buffer(_key(name), torch.zeros_like(model.get_parameter(name)))
         model.moments.register_buffer("steps", torch.zeros((), dtype=torch.long))
         return model
+
+    def computed_by(self, model: nn.Module, tasks: Tasks) -> str:
+        """The engine of a training step, whose inner steps are of `batch` items, and why it is that one."""
+        return self._told(self.chosen_engine(model, tasks, self.batch))
 
     def backward(self, model: nn.Module, tasks: Tasks, progress: float) -> Outcome:
         """Add the mean over tasks of first weights minus last weights to `.grad`; the loss is that of the queries."""

@@ -21,6 +21,8 @@ from fewshot.learners.trained import EpisodicNetwork
 class MetaFEAT(MetricLearner):
     """Nearest class mean, the means adapted to each other by self-attention; start from a pretrained backbone.
 
+    That is one that comes with weights, or NAME@FILE with the checkpoint of a `baseline` or `rfs`.
+
     hidden: dimensions of the attention, 0 for those of the features as in the paper. temperature: of the squared
     distances between features of length 1 (the paper's 64 for 640 dimensions). contrast: weight of the regulariser,
     which asks of items adapted to their own class alone that they be near its centre (section 3.4). As in the learner

@@ -17,7 +17,8 @@ class MetaBaseline(MetricLearner):
     """The cosine with each class mean times a learned scale; start from a backbone that knows base classes.
 
     Such a backbone comes pretrained (the authors then train with `batch_norm="running"`), or out of the training of
-    `baseline` or `rfs`. scale: at the start of training. From random weights it is `protonet` with `metric="cosine"`.
+    `baseline` or `rfs`, as NAME@FILE with its checkpoint. From random weights it is `protonet` with `metric="cosine"`.
+    scale: at the start of training.
     """
 
     scale: float = 10.0

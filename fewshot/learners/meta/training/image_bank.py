@@ -127,12 +127,23 @@ class DecodedImages:
 
 
 def open_images(
-    dataset: Dataset, preprocess: Preprocessing, device: torch.device, progress: bool = True
+    dataset: Dataset, preprocess: Preprocessing, device: torch.device, progress: bool = True, workers: int = 0
 ) -> ImageBank | DecodedImages:
-    """An `ImageBank` where its bytes take at most half of the free memory of the device, else `DecodedImages`."""
-    free = free_memory(device)
-    if free is None or len(dataset) * math.prod(preprocess.shape) <= free / 2:
+    """An `ImageBank` where its bytes take at most half of the free memory of the device, else `DecodedImages`.
+
+    The latter is told by a `FewshotWarning`; workers: the processes that are then going to decode ahead, 0 for none.
+    """
+    free, needed = free_memory(device), len(dataset) * math.prod(preprocess.shape)
+    if free is None or needed <= free / 2:
         return ImageBank.load(dataset, preprocess, device, progress=progress)
+    ahead = f"ahead by {workers} worker process{'' if workers == 1 else 'es'}"
+    warnings.warn(
+        f"the {len(dataset)} images of {dataset.name} ({dataset.split}) take {needed / 1e6:,.1f} MB on {device}, more "
+        f"than half of the {free / 1e6:,.1f} MB free there; they are decoded "
+        + (ahead if workers else "each time they are asked for"),
+        FewshotWarning,
+        stacklevel=2,
+    )
     return DecodedImages(dataset, preprocess, ByteScale.of(preprocess))
 
 

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from fewshot.backbones.devices import choose_device
 from fewshot.backbones.network import Network
-from fewshot.backbones.registry import build_network
-from fewshot.errors import InvalidInput
+from fewshot.backbones.registry import build_network, split_name
+from fewshot.backbones.weights import load_weights
+from fewshot.episodes.checks import whole_number
+from fewshot.errors import InvalidInput, UnreadableFile
 from fewshot.files import write_tensors
 from fewshot.learners.meta.meta_learner import MetaLearner, create_meta_learner
 from fewshot.learners.meta.tasks import Tasks
@@ -51,6 +53,7 @@ class MetaModel:
         Raises `UnreadableFile` for a file that is missing, damaged or of another kind.
         """
         _, record = read_record(Path(path))
+        _check_record(path, record)
         learner = create_meta_learner(record["learner"]["name"], **{**record["learner"]["settings"], **settings})
         network, model = build_model(learner, record["backbone"], record["ways"], pretrained=False)
         load_checkpoint(Path(path), model)
@@ -75,15 +78,18 @@ class MetaModel:
     ) -> Interval:
         """Mean accuracy over tasks of the data set, with its 95 % t-interval: `.mean`, `.half_width`, `.count`.
 
-        Raises `InvalidInput` for other ways than the model has outputs, and what `EpisodeSampler` raises.
+        Raises `InvalidInput` for other ways than the model has outputs and for fewer than 2 tasks, which have no
+        interval, and what `EpisodeSampler` raises.
         """
+        whole_number("tasks", tasks, 2)
         check_ways(self.learner, self.record["ways"], ways)
         bank = open_images(dataset, self.network.preprocess, self.device, progress=progress)
         source = ImageTasks(bank, dataset, ways, shots, queries, seed, rotations, within=within)
         return self.score(source, tasks, progress=progress)
 
     def score(self, source: TaskSource, tasks: int, progress: bool = False) -> Interval:
-        """Mean accuracy with its interval over the first `tasks` tasks of a source."""
+        """Mean accuracy with its interval over the first `tasks` tasks of a source, 2 at least."""
+        whole_number("tasks", tasks, 2)
         return accuracy_interval(score_tasks(self.learner, self.model, source, tasks, progress))
 
     def predict(self, tasks: Tasks) -> Tensor:
@@ -106,6 +112,24 @@ class MetaModel:
                 "method has it, or use the MetaModel itself"
             )
         write_tensors(path, plain.state_dict(), {})
+
+
+def _check_record(path: str | Path, record: Any) -> None:
+    """Raise `UnreadableFile` for the record of a checkpoint that does not say what model it is of."""
+    record = record if isinstance(record, dict) else {}
+    learner = record["learner"] if isinstance(record.get("learner"), dict) else {}
+    said = {
+        "learner": isinstance(learner.get("name"), str),
+        "settings of a learner": isinstance(learner.get("settings"), dict),
+        "backbone": isinstance(record.get("backbone"), str),
+        "ways": isinstance(record.get("ways"), int),
+    }
+    lacking = [what for what, there in said.items() if not there]
+    if lacking:
+        raise UnreadableFile(
+            f"{path} is no checkpoint of a training: its record names no {', '.join(lacking)}; take a best.safetensors "
+            "or last.safetensors that a training wrote"
+        )
 
 
 @torch.no_grad()
@@ -131,8 +155,11 @@ def check_ways(learner: MetaLearner, outputs: int, ways: int) -> None:
 
 
 def build_model(learner: MetaLearner, backbone: str, ways: int, pretrained: bool) -> tuple[Network, nn.Module]:
-    """The network of that name and the model that the learner makes of it, on the CPU."""
-    network = build_network(backbone, pretrained)
+    """The network of that name, with the weights of a file for NAME@FILE, and the model made of it, on the CPU."""
+    name, weights = split_name(backbone)
+    network = build_network(name, pretrained and weights is None)
+    if weights is not None:
+        load_weights(network, weights, name)
     network.module.eval()
     with torch.no_grad():
         features = network.module(torch.zeros(1, *network.preprocess.shape))

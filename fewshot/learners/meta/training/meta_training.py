@@ -28,8 +28,11 @@ class MetaTraining:
     validate_every: steps between two looks at the validation tasks, each of which writes a checkpoint; patience: after
         so many looks without a better accuracy the training stops, 0 for never.
     validation_ways, validation_shots, validation_queries: the shape of a validation task, None for that of training.
-    rotations: classes turned by quarters are classes of their own; augmentation: "crop", "flip", "jitter".
+    rotations: classes turned by quarters are classes of their own, in tasks and in labelled batches; augmentation:
+        "crop", "flip", "jitter".
     within: all classes of a training task come from one group of this grouping, such as alphabet; None for any.
+        Learners that train on labelled batches refuse it.
+    These three are for training alone: validation tasks are of unturned classes and of any group, not augmented.
     precision: "float32", or "bfloat16" for what autocast computes in it.
 
     Raises `InvalidInput` for what is no number of the kind.

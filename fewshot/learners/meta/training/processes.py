@@ -49,10 +49,11 @@ class Processes:
                 parameter.grad = torch.zeros_like(parameter)
         self._average([parameter.grad for parameter in parameters if parameter.grad is not None])
 
-    def average_buffers(self, model: nn.Module) -> None:
-        """Give all processes the mean of the running statistics."""
+    def average_buffers(self, model: nn.Module, start: str = "") -> None:
+        """Give all processes the mean of the running statistics, or of the buffers whose names begin with `start`."""
         if self.count > 1:
-            self._average([buffer for buffer in model.buffers() if buffer.is_floating_point()])
+            named = ((name, buffer) for name, buffer in model.named_buffers() if buffer.is_floating_point())
+            self._average([buffer for name, buffer in named if name.startswith(start)])
 
     def mean(self, value: Tensor) -> Tensor:
         """The mean of a number over the processes."""

@@ -88,15 +88,23 @@ class LabelledBatches:
 
     The stream goes through the data set in a new random order each time. A batch is one `Tasks` with an empty support
     and all images as queries, with the classes of the data set as ways.
+    rotations: every class four times, as in `ImageTasks`; the stream then has each image in all four turns, and there
+    are four times as many ways. Raises `InvalidInput` for a data set without images.
     """
 
     def __init__(
-        self, bank: ImageBank | DecodedImages, dataset: Dataset, seed: int, augmentation: tuple[str, ...] = ()
+        self,
+        bank: ImageBank | DecodedImages,
+        dataset: Dataset,
+        seed: int,
+        augmentation: tuple[str, ...] = (),
+        rotations: bool = False,
     ) -> None:
         if len(dataset) == 0:
             raise InvalidInput(f"{dataset.name} ({dataset.split}) has no images to train on")
-        self.bank, self.labels, self.seed, self.augmentation = bank, dataset.labels, seed, augmentation
-        self.ways = len(dataset.class_names)
+        self.bank, self.seed, self.augmentation = bank, seed, augmentation
+        self.labels, names = turned_classes(dataset) if rotations else (dataset.labels, dataset.class_names)
+        self.ways = len(names)
         self._order: tuple[int, Tensor] | None = None
 
     def batch(self, start: int, count: int) -> Tasks:

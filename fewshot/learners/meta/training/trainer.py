@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from fewshot import __version__
 from fewshot.backbones.devices import choose_device
-from fewshot.errors import Diverged, InvalidInput
+from fewshot.backbones.registry import split_name
+from fewshot.errors import Diverged
 from fewshot.files import remove_unfinished, write_json
 from fewshot.learners.memory import hold_all_freed_memory
 from fewshot.learners.meta.meta_learner import MetaLearner, Outcome
 from fewshot.learners.meta.tasks import Tasks
 from fewshot.learners.meta.training.checkpoint import (
     Standing,
-    check_same,
     load_checkpoint,
     read_record,
     save_checkpoint,
@@ -29,7 +28,8 @@ from fewshot.learners.meta.training.log import draw_curves, write_log
 from fewshot.learners.meta.training.meta_model import MetaModel, build_model, check_ways, score_tasks, seeded
 from fewshot.learners.meta.training.meta_training import MetaTraining
 from fewshot.learners.meta.training.processes import Processes, device_of_process
-from fewshot.learners.meta.training.record import check_splits, training_record
+from fewshot.learners.meta.training.record import check_learner, check_record, check_splits, training_record
+from fewshot.learners.meta.training.running import RunningNote, in_words
 from fewshot.learners.meta.training.task_sources import ImageTasks, LabelledBatches, StepBatches
 from fewshot.metrics import accuracy_interval
 from fewshot.progress import Advance, progress_bar
@@ -52,24 +52,31 @@ def meta_train(
     workers: int = 0,
     progress: bool = True,
     told: Callable[[dict[str, Any]], None] = lambda row: None,
+    told_engine: Callable[[str], None] = lambda engine: None,
 ) -> MetaModel:
     """Train `backbone` with `learner` on tasks of `dataset`, and return the model that validated best.
 
-    The folder `out` gets `last.safetensors` and `best.safetensors`, `training.json` (what is trained on what),
-    `log.csv` and `curves.png`. If it has a checkpoint of the same training, this goes on from there, to the same
-    numbers as without the stop, on as many threads; one that has ended is only loaded. Without `validation` the last
-    model is the best.
+    The folder `out` gets `last.safetensors` and `best.safetensors`, `training.json` (what is trained on what, and by
+    which engine), `log.csv` and `curves.png`. If it has a checkpoint of the same training, this goes on from there, to
+    the same numbers as without the stop, on as many threads; one that has ended is only loaded. Without `validation`
+    the last model is the best.
+
+    backbone: a name, with `@FILE` for the weights it starts from: those that `export_backbone` wrote, or a checkpoint
+    of another training, of which the backbone is taken. pretrained: start from the weights that the name comes with.
 
     Under torchrun each process takes its part of the tasks of a step, and gradients are averaged: the same update as in
     one process, as far as the loss of a task depends on no other task (batch norms over several tasks do).
 
-    workers: processes that decode ahead where the images do not fit into memory. told: hears each row of the log.
+    workers: processes that decode ahead where the images do not fit into memory, which a `FewshotWarning` tells; one at
+    least. told: hears each row of the log; told_engine: after the first step what computes the steps and why, of
+    learners that have a choice.
     Raises `SplitError` if validation and training share classes, `SamplingError` for classes that cannot give the
-    tasks, `FingerprintMismatch` if `out` holds another training, `Diverged` for a loss that is NaN, and
-    `UnwritableFile` if there is no space; the last checkpoint then stays.
+    tasks, `InvalidInput` for settings that the learner cannot follow, `FingerprintMismatch` if `out` holds another
+    training, `Diverged` for a loss that is NaN, and `UnwritableFile` if there is no space; the last checkpoint then
+    stays.
     """
     run = _Run(learner, backbone, dataset, Path(out), training, validation, pretrained, device, workers, progress)
-    return run.train(told)
+    return run.train(told, told_engine)
 
 
 class _Run:
@@ -90,21 +97,22 @@ class _Run:
     ) -> None:
         hold_all_freed_memory()
         check_splits(dataset, validation)
-        if learner.regression:
-            raise InvalidInput(f"{learner.name} is trained on numbers, and {dataset.name} has classes")
+        check_learner(learner, dataset, training)
         self.learner, self.out, self.training, self.workers = learner, out, training, workers
         self.device = device_of_process(choose_device(device))
         self.processes = Processes.join(self.device)
         self.size = training.tasks if learner.episodic else training.batch
         self.processes.check(self.size)
         self.progress = progress and self.processes.first
-        ways = training.ways if learner.episodic else len(dataset.class_names)
+        ways = training.ways if learner.episodic else len(dataset.class_names) * (4 if training.rotations else 1)
         if validation is not None:
             check_ways(learner, ways, training.validation_shape[0])
         with seeded(training.seed, torch.device("cpu")):
             self.network, model = build_model(learner, backbone, ways, pretrained)
         self.title = f"{learner.name} on {dataset.name}"
-        self.record = training_record(learner, backbone, model, ways, dataset, validation, training)
+        self.record = training_record(
+            learner, split_name(backbone)[0], model, ways, dataset, validation, training, self.network.preprocess
+        )
         self.model = model.to(self.device)
         self.optimiser = training.optimiser(list(self.model.parameters()))
         self._open(dataset, validation)
@@ -112,11 +120,9 @@ class _Run:
 
     def _open(self, dataset: Dataset, validation: Dataset | None) -> None:
         training = self.training
-        bank = open_images(dataset, self.network.preprocess, self.device, self.progress)
-        if isinstance(bank, DecodedImages):
-            self.workers = self.workers or 1
-        else:
-            self.workers = 0
+        workers = max(self.workers, 1)
+        bank = open_images(dataset, self.network.preprocess, self.device, self.progress, workers)
+        self.workers = workers if isinstance(bank, DecodedImages) else 0
         source: ImageTasks | LabelledBatches
         if self.learner.episodic:
             shape = (training.ways, training.shots, training.queries)
@@ -124,7 +130,7 @@ class _Run:
                 bank, dataset, *shape, training.seed, training.rotations, training.augmentation, training.within
             )
         else:
-            source = LabelledBatches(bank, dataset, training.seed, training.augmentation)
+            source = LabelledBatches(bank, dataset, training.seed, training.augmentation, training.rotations)
         self.batches = StepBatches(source, self.size, self.processes.rank, self.processes.count)
         self.validation = None
         if validation is not None:
@@ -135,7 +141,7 @@ class _Run:
         last = self.out / "last.safetensors"
         if last.exists():
             standing, found = read_record(last)
-            check_same(self.out, found | {"version": __version__}, self.record)  # a later version may go on
+            check_record(self.out, found, self.record)
             load_checkpoint(last, self.model, self.optimiser)
         else:
             standing = Standing()
@@ -146,9 +152,10 @@ class _Run:
                 write_json(self.out / "training.json", self.record)
         return standing
 
-    def train(self, told: Callable[[dict[str, Any]], None]) -> MetaModel:
+    def train(self, told: Callable[[dict[str, Any]], None], told_engine: Callable[[str], None]) -> MetaModel:
         """Go on to the end, look by look, and load the best model."""
         standing, every = self.standing, self.training.validate_every
+        self.told_engine: Callable[[str], None] | None = told_engine
         with progress_bar(self.learner.name, self.training.steps, standing.step, show=self.progress) as advance:
             while not standing.ended:
                 stop = min(standing.step + every - standing.step % every, self.training.steps)
@@ -162,13 +169,15 @@ class _Run:
     def _steps(self, first: int, last: int, advance: Advance) -> None:
         """Train for some steps, and note them in the history."""
         started, losses, hits = perf_counter(), [], []
+        note = RunningNote(self.size, self._last_validation())
         self.model.train()
         with seeded(self.training.seed, self.device), torch.enable_grad():
             for step, tasks in enumerate(self.batches.stream(first, last, self.device, self.workers), first):
                 outcome = self._step(step, tasks)
                 losses.append(outcome.loss.detach().float())
                 hits.append((outcome.logits.argmax(2) == tasks.query_labels).float().mean())
-                advance(1)
+                advance(1, note(losses[-1], hits[-1]) if self.progress else "")
+                self._tell_engine(tasks)
         self.processes.average_buffers(self.model)
         loss, accuracy = (self.processes.mean(torch.stack(each)) for each in (losses, hits))
         self._refuse_nan(loss)
@@ -196,10 +205,22 @@ class _Run:
         with self.training.autocast(self.device):
             outcome = self.learner.backward(self.model, tasks, step / self.training.steps)
         self.processes.average_gradients(self.model)
+        if self.learner.step_buffers:
+            self.processes.average_buffers(self.model, self.learner.step_buffers)
         if self.training.clip:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip)
         self.optimiser.step()
         return outcome
+
+    def _tell_engine(self, tasks: Tasks) -> None:
+        """After the first step, tell what computes the steps, and add it to the facts about the training."""
+        told, self.told_engine = self.told_engine, None
+        if told is None or not self.processes.first:
+            return
+        if engine := self.learner.computed_by(self.model, tasks):
+            # not part of the record by which a training is known again: it may go on where another engine is faster
+            write_json(self.out / "training.json", {**self.record, "engine": engine})
+            told(engine)
 
     def _refuse_nan(self, losses: Tensor) -> None:
         """Raise `Diverged` for a loss, of the steps since the last checkpoint, or for weights that are not finite."""
@@ -240,7 +261,8 @@ class _Run:
 
     def _summary(self) -> str:
         row = self.standing.history[-1]
-        told = f"loss {row['loss']:.3f}, accuracy {100 * row['accuracy']:.1f} %"
-        if row["validation_accuracy"] is not None:
-            told += f", validation {100 * row['validation_accuracy']:.1f} %"
-        return f"{told}, {row['tasks_per_second']:,.0f} tasks/s"
+        return in_words(row["loss"], row["accuracy"], row["validation_accuracy"], row["tasks_per_second"])
+
+    def _last_validation(self) -> float | None:
+        history = self.standing.history
+        return history[-1]["validation_accuracy"] if history else None

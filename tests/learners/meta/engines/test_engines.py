@@ -111,15 +111,16 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         torch.testing.assert_close(found[name], each, rtol=1e-10, atol=1e-10, msg=lambda text, name=name: name + text)
 
 
+LEARN2LEARN = pytest.param(
+    Learn2LearnEngine(), marks=pytest.mark.skipif(find_spec("learn2learn") is None, reason="needs learn2learn")
+)
 ENGINES = [
     LoopEngine(),
     BatchedEngine(1),
     BatchedEngine(2),
     BatchedEngine(8),
     BatchedEngine(3, images_at_once=12),  # two tasks a pass with the queries, all with the support
-    pytest.param(
-        Learn2LearnEngine(), marks=pytest.mark.skipif(find_spec("learn2learn") is None, reason="needs learn2learn")
-    ),
+    LEARN2LEARN,
 ]
 
 
@@ -142,7 +143,16 @@ def test_part_of_the_parameters_adapts(engine: Engine, memory: str, start: str) 
 
 
 @pytest.mark.parametrize("network", [conv4, without_norm])
-@pytest.mark.parametrize("engine", [LoopEngine(), BatchedEngine(2)], ids=["loop", "batched"])
+@pytest.mark.parametrize(
+    "engine",
+    [
+        LoopEngine(),
+        BatchedEngine(2),
+        LEARN2LEARN,
+        pytest.param(CompiledEngine(), marks=pytest.mark.slow),
+    ],
+    ids=lambda engine: engine.name,
+)
 def test_gradient_agrees_with_finite_differences(engine: Engine, network: Made) -> None:
     model, tasks = made(network), drawn()
     loop = InnerLoop([rates(model)] * 2)
@@ -240,11 +250,12 @@ def test_padding_that_is_not_zeros_is_refused() -> None:
 
 @pytest.mark.parametrize(("support", "queries", "expected"), [(5, 5, 8), (5, 75, 4), (25, 200, 1)])
 def test_tasks_at_once_fit_the_cache(support: int, queries: int, expected: int) -> None:
-    tasks = drawn(2, support, queries, size=1)
+    tasks = drawn(8, support, queries, size=1)
     assert tasks_at_once(tasks) == expected
     chosen = choose_engine("auto", made(conv4), tasks)
     assert chosen == BatchedEngine(expected, images_at_once=IMAGES_AT_ONCE)
-    assert f"batched on cpu, {expected} tasks at once" in chosen.reason
+    assert f"batched on cpu, {expected} task{'s' if expected > 1 else ''} at once" in chosen.reason
+    assert "batched on cpu, 1 task at once" in choose_engine("auto", made(conv4), tasks[:1]).reason
 
 
 def test_tasks_at_once_count_the_batch_of_a_step() -> None:
@@ -308,12 +319,20 @@ def test_learn2learn_says_what_it_lacks(change: dict, message: str) -> None:
         Learn2LearnEngine().backward(model, drawn(), InnerLoop(**{"rates": [rates(model)], **change}))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("network", [conv4, without_norm])
-def test_compiled_engine_gives_the_meta_gradient(network: Made) -> None:
+@pytest.mark.parametrize(
+    ("network", "steps", "first_order"),
+    [
+        (without_norm, 1, False),
+        pytest.param(conv4, 1, False, marks=pytest.mark.slow),
+        pytest.param(conv4, 2, False, marks=pytest.mark.slow),
+        pytest.param(without_norm, 2, True, marks=pytest.mark.slow),
+    ],
+)
+def test_compiled_engine_gives_the_meta_gradient(network: Made, steps: int, first_order: bool) -> None:
     model, tasks = made(network), drawn(2)
-    loop = InnerLoop([rates(model)])
-    assert_same(gradient(CompiledEngine(), model, tasks, loop), plain_gradient(model, tasks, 0.1, 1, False, ""))
+    loop = InnerLoop([rates(model)] * steps, first_order)
+    expected = plain_gradient(model, tasks, 0.1, steps, first_order, "")
+    assert_same(gradient(CompiledEngine(), model, tasks, loop), expected)
 
 
 def test_compiled_engine_says_what_it_cannot_run() -> None:
@@ -324,3 +343,5 @@ def test_compiled_engine_says_what_it_cannot_run() -> None:
     model = made(conv4)
     with pytest.raises(InvalidInput, match="'compiled' cannot compute steps twice"):
         CompiledEngine().backward(model, drawn(), InnerLoop([rates(model)], memory="low"))
+    with pytest.raises(InvalidInput, match="'compiled' cannot weigh the losses after each step"):
+        CompiledEngine().backward(model, drawn(), InnerLoop([rates(model)], importance=[1.0]))

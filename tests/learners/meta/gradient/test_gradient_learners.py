@@ -135,6 +135,21 @@ class Kept:
         self.alive[0] -= self.tensor.numel()
 
 
+@pytest.mark.parametrize("name", ["reptile", "imaml"])
+@pytest.mark.parametrize("engine", ["compiled", "learn2learn"])
+def test_steps_of_its_own_are_run_by_engines_that_can(name: str, engine: str) -> None:
+    message = (
+        f"{name} has inner steps of its own, which engine '{engine}' cannot run; take engine='auto', 'loop', 'batched'"
+    )
+    with pytest.raises(InvalidInput, match=message):
+        create_meta_learner(name, engine=engine)
+
+
+def test_reptile_has_no_second_derivatives() -> None:
+    with pytest.raises(InvalidInput, match="reptile has no second derivatives"):
+        create_meta_learner("reptile", first_order=False)
+
+
 def adapted_names(learner: GradientLearner) -> set[str]:
     return set(learner.rates(learner.model(backbone(), 6, WAYS)))
 

@@ -10,7 +10,7 @@ import pytest
 from tiny import BACKBONE, marks, training
 
 from fewshot.datasets import Dataset
-from fewshot.learners.meta import create_meta_learner
+from fewshot.learners.meta import MetaLearner, create_meta_learner
 from fewshot.learners.meta.training.meta_model import MetaModel
 from fewshot.learners.meta.training.trainer import meta_train
 
@@ -29,13 +29,14 @@ def held_out() -> Dataset:
 def train(base, held_out) -> Callable[..., MetaModel]:
     """`train(out, "tiny", steps=8)`: further keywords change the training or the call."""
 
-    def call(out: Path, learner: str = "tiny", settings: dict | None = None, **changes: Any) -> MetaModel:
-        more = {name: changes.pop(name) for name in ("dataset", "validation", "told", "backbone") if name in changes}
+    def call(out: Path, learner: str | MetaLearner = "tiny", settings: dict | None = None, **changes: Any) -> MetaModel:
+        kept = ("dataset", "validation", "told", "told_engine", "backbone", "progress")
+        more = {name: changes.pop(name) for name in kept if name in changes}
         backbone = more.pop("backbone", BACKBONE)
         dataset = more.pop("dataset", base)
-        more = {"validation": held_out, **more}
-        made = create_meta_learner(learner, **(settings or {}))
-        return meta_train(made, backbone, dataset, out, training(**changes), device="cpu", progress=False, **more)
+        more = {"validation": held_out, "progress": False, **more}
+        made = create_meta_learner(learner, **(settings or {})) if isinstance(learner, str) else learner
+        return meta_train(made, backbone, dataset, out, training(**changes), device="cpu", **more)
 
     return call
 

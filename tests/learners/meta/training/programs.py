@@ -15,11 +15,11 @@ from fewshot.learners.meta.training.processes import Processes
 from fewshot.learners.meta.training.trainer import meta_train
 
 
-def train(out: Path, noise: float = 0.1, told=lambda row: None, **changes) -> None:
+def train(out: Path, learner: str = "tiny", settings: dict | None = None, told=lambda row: None, **changes) -> None:
     os.environ["FEWSHOT_CACHE"] = str(out.parent / "cache")
     held_out = marks(6, 8, seed=1)
-    learner = create_meta_learner("tiny", noise=noise)
-    meta_train(learner, BACKBONE, marks(), out, training(**changes), held_out, device="cpu", progress=False, told=told)
+    made = create_meta_learner(learner, **({"noise": 0.1} if settings is None else settings))
+    meta_train(made, BACKBONE, marks(), out, training(**changes), held_out, device="cpu", progress=False, told=told)
 
 
 def train_slowly(out: Path) -> None:
@@ -65,21 +65,21 @@ def train_without_space(out: Path, limit: int) -> None:
         (out / "message").write_text(f"{type(error).__name__}: {error}")
 
 
-def train_as_rank(out: Path, rank: int, count: int, port: int, changes: dict) -> None:
+def train_as_rank(out: Path, rank: int, count: int, port: int, learner: str, changes: dict) -> None:
     """One of several processes, with what torchrun tells it."""
     told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ |= {name: str(value) for name, value in told.items()}
     drawn = []
-    learner = type(create_meta_learner("tiny"))
-    backward = learner.backward
+    kind = type(create_meta_learner(learner))
+    backward = kind.backward
 
     def noted(self, model, tasks, progress):
         drawn.append(tasks.query.clone())
         return backward(self, model, tasks, progress)
 
-    learner.backward = noted
+    kind.backward = noted
     try:
-        train(out, **changes)
+        train(out, learner, **changes)
     except FewshotError as error:
         files.write_json(out / f"error {rank}.json", str(error))
         return

@@ -96,8 +96,12 @@ def test_images_that_do_not_fit_are_decoded_when_needed(base, monkeypatch) -> No
     monkeypatch.setattr(image_bank, "free_memory", lambda device: 2 * size)
     assert isinstance(open_images(base, drawings(28), CPU, progress=False), ImageBank)
     monkeypatch.setattr(image_bank, "free_memory", lambda device: 2 * size - 1)
-    decoded = open_images(base, drawings(28), CPU, progress=False)
+    told = r"the 96 images of marks .* take 0\.1 MB on cpu, more than half of the 0\.2 MB free there; they are decoded"
+    with pytest.warns(FewshotWarning, match=f"^{told} each time they are asked for$"):
+        decoded = open_images(base, drawings(28), CPU, progress=False)
     assert isinstance(decoded, DecodedImages)
+    with pytest.warns(FewshotWarning, match=f"^{told} ahead by 3 worker processes$"):
+        open_images(base, drawings(28), CPU, progress=False, workers=3)
     monkeypatch.setattr(image_bank, "free_memory", lambda device: None)
     bank = open_images(base, drawings(28), CPU, progress=False)
     items = torch.tensor([[0, 5, 96 + 2], [95, 3 * 96 + 1, 2 * 96 + 50]])

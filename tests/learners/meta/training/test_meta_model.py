@@ -6,6 +6,7 @@ import torch
 from fewshot.backbones import create_backbone
 from fewshot.errors import InvalidInput, UnreadableFile
 from fewshot.learners.meta import Tasks, create_meta_learner
+from fewshot.learners.meta.training.checkpoint import Standing, save_checkpoint
 from fewshot.learners.meta.training.image_bank import ByteScale, DecodedImages
 from fewshot.learners.meta.training.meta_model import MetaModel, build_model, tasks_scored_at_once
 from fewshot.learners.meta.training.task_sources import ImageTasks
@@ -86,3 +87,36 @@ def test_networks_without_a_row_of_features_are_refused(monkeypatch) -> None:
 def test_what_is_no_checkpoint(tmp_path) -> None:
     with pytest.raises(UnreadableFile, match="does not exist"):
         MetaModel.load(tmp_path / "best.safetensors")
+
+
+WHOLE = {"learner": {"name": "protonet", "settings": {}}, "backbone": "fewshot:conv4-omniglot", "ways": 5}
+
+
+@pytest.mark.parametrize(
+    ("record", "lacking"),
+    [
+        ({}, "learner"),
+        ({**WHOLE, "learner": "protonet"}, "learner"),
+        ({**WHOLE, "learner": {"name": "protonet"}}, "settings of a learner"),
+        ({name: value for name, value in WHOLE.items() if name != "backbone"}, "backbone"),
+        ({name: value for name, value in WHOLE.items() if name != "ways"}, "ways"),
+        ([WHOLE], "learner"),
+    ],
+    ids=["nothing", "a name", "no settings", "no backbone", "no ways", "a list"],
+)
+def test_a_checkpoint_that_does_not_say_of_what(tmp_path, record, lacking) -> None:
+    module, path = torch.nn.Linear(2, 2), tmp_path / "best.safetensors"
+    save_checkpoint(path, module, torch.optim.Adam(module.parameters()), Standing(), record)
+    with pytest.raises(
+        UnreadableFile, match=rf"best\.safetensors is no checkpoint of a training: .* names no {lacking}[,;]"
+    ):
+        MetaModel.load(path, "cpu")
+
+
+@pytest.mark.parametrize("tasks", [1, 0, 2.5])
+def test_one_task_has_no_interval(model, held_out, tasks) -> None:
+    with pytest.raises(InvalidInput, match=f"tasks must be an integer of at least 2, found {tasks}"):
+        model.evaluate(held_out, ways=3, queries=1, tasks=tasks, progress=False)
+    decoded = DecodedImages(held_out, model.network.preprocess, ByteScale.of(model.network.preprocess))
+    with pytest.raises(InvalidInput, match=f"tasks must be an integer of at least 2, found {tasks}"):
+        model.score(ImageTasks(decoded, held_out, 3, 1, 1, seed=5), tasks)

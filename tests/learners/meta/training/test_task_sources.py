@@ -93,6 +93,19 @@ def test_labelled_batches_cover_each_round_once(base, bank) -> None:
         assert batch.ways == 12
 
 
+def test_turned_images_are_classes_of_labelled_batches(base, bank) -> None:
+    """Each round has every image four times; an image turned by r quarters has the label r * 12 + its class."""
+    source = LabelledBatches(bank, base, seed=3, rotations=True)
+    batches = [source.batch(start, 48) for start in range(0, 4 * 96, 48)]
+    items = torch.cat([item_numbers(batch.query[0], bank) for batch in batches])
+    assert sorted(items.tolist()) == list(range(4 * 96))
+    expected = base.labels[items % 96] + items // 96 * 12
+    assert torch.equal(torch.cat([batch.query_labels[0] for batch in batches]), expected)
+    assert {batch.ways for batch in batches} == {48}
+    part = LabelledBatches(bank, base, seed=3, rotations=True).batch(40, 20)
+    assert torch.equal(part.query[0], torch.cat([batch.query[0] for batch in batches])[40:60])
+
+
 def test_a_labelled_image_depends_on_its_number_alone(base, bank) -> None:
     source = LabelledBatches(bank, base, seed=3, augmentation=("crop", "jitter"))
     whole, part = source.batch(90, 12), LabelledBatches(bank, base, 3, ("crop", "jitter")).batch(95, 4)

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+from contextlib import contextmanager
 from time import sleep, time
 
 import programs
@@ -12,13 +14,16 @@ from tiny import BACKBONE, marks, training
 
 from fewshot.errors import (
     Diverged,
+    FewshotWarning,
     FingerprintMismatch,
     InvalidInput,
     MissingWeights,
     SamplingError,
     SplitError,
+    UnknownName,
     UnreadableFile,
 )
+from fewshot.learners.meta.training import image_bank, running, trainer
 from fewshot.learners.meta.training.checkpoint import read_record
 from fewshot.learners.meta.training.meta_model import MetaModel
 from fewshot.learners.meta.training.trainer import meta_train
@@ -252,13 +257,105 @@ def test_a_damaged_checkpoint_is_named_not_overwritten(train, tmp_path) -> None:
         ({"learner": "tiny-regression"}, InvalidInput, "tiny-regression is trained on numbers, and marks has classes"),
         ({"backbone": "fewshot:raw-pixels"}, InvalidInput, "needs a preprocessing with mean and std"),
         ({"validation": marks(6)}, SplitError, "share 6 classes of marks, 'marks 0 of seed 0' among them"),
-        ({"within": "alphabet"}, Exception, "no grouping is called 'alphabet'"),
+        ({"within": "alphabet"}, UnknownName, "no grouping is called 'alphabet'; near: half"),
+        *(
+            (
+                {"learner": name, "within": within},
+                InvalidInput,
+                rf"{name} is trained on labelled batches of all classes, and cannot keep tasks within one '{within}'",
+            )
+            for name in ("baseline", "rfs")
+            for within in ("half", "alphabet")
+        ),
     ],
 )
 def test_refused_before_any_step(train, tmp_path, changes, error, message) -> None:
     with pytest.raises(error, match=message):
         train(tmp_path, **changes)
     assert not (tmp_path / "last.safetensors").exists()
+
+
+@pytest.mark.parametrize("learner", ["baseline", "baseline++", "rfs"])
+def test_turned_classes_are_told_apart(train, base, tmp_path, learner) -> None:
+    """Four outputs a class, and labels of them all; validation tasks are of unturned classes."""
+    changes = {"steps": 2, "validate_every": 2, "batch": 48, "rotations": True, "validation_tasks": 2}
+    model = train(tmp_path, learner, **changes)
+    assert model.record["ways"] == 4 * len(base.class_names)
+    images = torch.zeros(1, *model.network.preprocess.shape)
+    assert model.model.eval()(images).shape == (1, 48)
+    with pytest.raises(FingerprintMismatch, match="ways is 48 there and 12 here; .*rotations is True there and False"):
+        train(tmp_path, learner, **{**changes, "rotations": False})
+
+
+def test_the_bar_tells_loss_accuracy_and_pace_between_looks(train, tmp_path, monkeypatch) -> None:
+    notes: list[str] = []
+
+    @contextmanager
+    def bar(*about, **more):
+        yield lambda count, note="": notes.append(note)
+
+    monkeypatch.setattr(trainer, "progress_bar", bar)
+    monkeypatch.setattr(running, "SECONDS", 0.0)
+    monkeypatch.setattr(image_bank, "progress_bar", bar)
+    train(tmp_path / "shown", steps=4, validate_every=2, progress=True)
+    told = [note for note in notes if note]
+    assert [bool(re.fullmatch(r"loss \d\.\d{3}, accuracy [\d.]+ %, [\d,]+ tasks/s", note)) for note in told[:2]] == [
+        True
+    ] * 2
+    assert all(re.fullmatch(r"loss .*, accuracy .* %, validation [\d.]+ %, [\d,]+ tasks/s", note) for note in told[2:])
+    assert len(told) == 4 + 2
+    monkeypatch.setattr(running, "SECONDS", 3600.0)
+    notes.clear()
+    train(tmp_path / "fast", steps=4, validate_every=2, progress=True)
+    assert len([note for note in notes if note]) == 2
+
+
+def test_the_engine_is_told_after_the_first_step(train, tmp_path) -> None:
+    """And kept in training.json, but not in what a training is known by: the next machine may choose another."""
+    order: list[str] = []
+    changes = {"steps": 4, "validate_every": 2, "validation_tasks": 2, "told_engine": order.append}
+
+    def stop(row: dict) -> None:
+        order.append(f"step {row['step']}")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, "maml", told=stop, **changes)
+    assert len(order) == 2
+    assert order[0].startswith("batched on cpu, ")
+    record = json.loads((tmp_path / "training.json").read_text())
+    assert record == {**read_record(tmp_path / "last.safetensors")[1], "engine": order[0]}
+    train(tmp_path, "maml", **changes)
+    assert order[2:] == order[:1]
+    order.clear()
+    train(tmp_path, "maml", **changes)
+    assert order == []  # it had ended
+
+
+@pytest.mark.parametrize(
+    ("learner", "settings", "told"),
+    [
+        ("reptile", {"batch": 2, "evaluation_steps": 1, "inner_steps": 1}, "batched on cpu, 8 tasks at once: "),
+        ("maml", {"engine": "loop", "evaluation_steps": 1}, "loop: engine='loop' was asked for"),
+    ],
+)
+def test_how_other_learners_compute(train, tmp_path, learner, settings, told) -> None:
+    found: list[str] = []
+    train(tmp_path, learner, settings, steps=1, validation=None, told_engine=found.append)
+    assert len(found) == 1
+    assert found[0].startswith(told)
+
+
+def test_images_that_do_not_fit_are_told(train, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(image_bank, "free_memory", lambda device: 150_000)  # the validation images take 38 kB
+    with pytest.warns(
+        FewshotWarning, match=r"96 images of marks \(all\) take 0\.1 MB .* ahead by 1 worker process$"
+    ) as all_:
+        train(tmp_path / "decoded", steps=2)
+    assert len([one for one in all_ if issubclass(one.category, FewshotWarning)]) == 1
+    monkeypatch.undo()
+    train(tmp_path / "kept", steps=2)
+    assert same_training(tmp_path / "decoded", tmp_path / "kept")
 
 
 def test_pretrained_weights_that_do_not_exist(base, tmp_path) -> None:
