@@ -65,6 +65,7 @@ def gains(results: list[Result]) -> str:
 def few_shot_figure(results: list[Result]) -> Any:
     """Accuracy by shots, a panel a data set: every learner a line with its name at the end, coloured by kind."""
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     datasets = sorted({result.protocol.dataset for result in results})
     figure = Figure(figsize=(6.5 * len(datasets), 8), layout="constrained")
@@ -75,6 +76,8 @@ def few_shot_figure(results: list[Result]) -> Any:
         axes.set_title(f"{dataset}, {first.dataset['classes']} classes", fontsize="medium")
     figure.supxlabel("support images a class", fontsize="medium")
     figure.supylabel("accuracy (%), mean of ten draws with 95 % interval", fontsize="medium")
+    handles = [Line2D([], [], color=colour, label=kind) for kind, (colour, _) in KINDS.items()]
+    figure.legend(handles=handles, frameon=False, fontsize="small", loc="outside upper center", ncols=len(handles))
     return figure
 
 
@@ -98,8 +101,6 @@ def _panel(axes: Any, results: list[Result]) -> None:
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     _name_lines(axes, ends, at=ticks[-1] * 1.3)
-    handles = [axes.plot([], [], color=colour, label=kind)[0] for kind, (colour, _) in KINDS.items()]
-    axes.legend(handles=handles, frameon=False, fontsize="small", loc="lower right")
 
 
 def _name_lines(axes: Any, ends: list[tuple[float, int, str, str]], at: float) -> None:
@@ -111,7 +112,7 @@ def _name_lines(axes: Any, ends: list[tuple[float, int, str, str]], at: float) -
         place = min(mean, place - room)
         axes.annotate(
             name, (shots, mean), (at, place), color=colour, fontsize="x-small", va="center",
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.4, "alpha": 0.5},
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.4, "alpha": 0.5, "relpos": (0, 0.5)},
         )  # fmt: skip
 
 
