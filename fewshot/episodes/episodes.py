@@ -96,11 +96,19 @@ class Episodes:
         """The same tasks on another device."""
         return replace(self, **{name: tensor.to(device) for name, tensor in self._tensors().items()})
 
-    def shuffle_queries(self, seed: int = 0) -> "Episodes":
-        """The same tasks, with the queries of each in an order of its own, drawn from `seed`; padding stays last."""
-        places = Randomness(seed, torch.arange(len(self))).uniform("order of queries", self.query.shape[1])
-        order = (places.to(self.query.device) + (self.query < 0)).argsort(dim=1)
-        return replace(self, query=self.query.gather(1, order), query_labels=self.query_labels.gather(1, order))
+    def as_stream(self, seed: int = 0) -> "Episodes":
+        """The same tasks, with the queries, and validation items, of each in an order drawn from `seed`.
+
+        Samplers may give them class after class, which a learner that reads them one by one would take for a hint.
+        Padding stays last.
+        """
+        random, changed = Randomness(seed, torch.arange(len(self))), {}
+        for name, items, within in self._parts():
+            if name in ("query", "validation"):
+                places = random.uniform(f"order of {name}", items.shape[1]).to(items.device)
+                order = (places + (items < 0)).argsort(dim=1)
+                changed |= {name: items.gather(1, order), f"{name}_labels": within.gather(1, order)}
+        return replace(self, **changed)
 
     def trim(self) -> "Episodes":
         """Cut the item columns that are padding in every task; what a slice of unequal tasks can do without."""

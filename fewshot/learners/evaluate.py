@@ -64,7 +64,7 @@ def evaluate(
     features = table.features if device is None else table.features.to(device)
     episodes = episodes.to(features.device)
     if learner.streaming:
-        episodes = episodes.shuffle_queries()
+        episodes = episodes.as_stream()
     size = _chunk_size(episodes, features) if chunk == "auto" else min(chunk, len(episodes))
     block = max(size, LOGITS_BYTES // (4 * max(1, episodes.query.shape[1] * episodes.ways)))
     counts, bins = ClassCounts(len(table.class_names)), ReliabilityBins()

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fewshot import Episodes, EpisodeSampler
+from fewshot.episodes import SplitSampler
 from fewshot.errors import InvalidInput, UnreadableFile
 
 LABELS = torch.arange(8).repeat_interleave(10)
@@ -44,15 +45,20 @@ def test_an_integer_gives_one_task_and_a_slice_many(episodes):
         episodes[6]
 
 
-def test_shuffled_queries_are_those_of_the_task_in_another_order(episodes):
-    shuffled = episodes.shuffle_queries()
+def test_a_stream_is_the_task_in_another_order(episodes):
+    shuffled = episodes.as_stream()
     assert torch.equal(shuffled.query.sort(1).values, episodes.query.sort(1).values)
     assert not torch.equal(shuffled.query, episodes.query)
-    assert torch.equal(shuffled.query, episodes.shuffle_queries(seed=0).query)
-    assert not torch.equal(shuffled.query, episodes.shuffle_queries(seed=1).query)
+    assert torch.equal(shuffled.query, episodes.as_stream(seed=0).query)
+    assert not torch.equal(shuffled.query, episodes.as_stream(seed=1).query)
     shuffled.check(LABELS)
-    padded = build(query=[[1, 3, -1, -1]], query_labels=[[0, 1, -1, -1]]).shuffle_queries(seed=3)
+    padded = build(query=[[1, 3, -1, -1]], query_labels=[[0, 1, -1, -1]]).as_stream(seed=3)
     assert padded.query[0, 2:].tolist() == padded.query_labels[0, 2:].tolist() == [-1, -1]
+    tuned = SplitSampler(LABELS, torch.arange(80) % 2 == 0, torch.arange(80) % 2 == 1, shots=1, validation=3).sample(2)
+    stream = tuned.as_stream()
+    assert not torch.equal(stream.validation, tuned.validation)
+    assert torch.equal(stream.validation.sort(1).values, tuned.validation.sort(1).values)
+    stream.check(LABELS)
 
 
 def test_slices_keep_unlabelled_items_and_settings(episodes):

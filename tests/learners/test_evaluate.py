@@ -87,7 +87,7 @@ def test_a_stream_does_not_come_class_after_class(table):
     sorted_ones = replace(
         episodes, query=episodes.query.gather(1, by_class), query_labels=episodes.query_labels.gather(1, by_class)
     )
-    tda, shuffled = create_learner("tda"), sorted_ones.shuffle_queries()
+    tda, shuffled = create_learner("tda"), sorted_ones.as_stream()
     found = evaluate(tda, table, sorted_ones, words=words)
     features, vectors = table.features, words.of(shuffled.classes)
     head = tda.fit(features[shuffled.support], shuffled.support_labels, CLASSES, words=vectors)
