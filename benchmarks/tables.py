@@ -12,6 +12,7 @@ from bridge_tables import bridges_section
 from classify_tables import classify_section
 from index_tables import rejection_section, rules_section, speed_section, ways_section
 from timing import RESULTS
+from tuning_tables import tuning_section
 from variation_tables import variations_section
 from words_tables import few_shot_figure, few_shot_section, load_results
 
@@ -111,6 +112,7 @@ if __name__ == "__main__":
     replace_block(ATTRIBUTES, attributes_section())
     replace_block(WORDS, bridges_section())
     renew_few_shot()
+    replace_block(WORDS, tuning_section(), block="tuning")
     replace_block(CLASSIFY, classify_section())
     with whole_file(TRANSFER) as beside:
         beside.write_text(report(TransferStore(Path(__file__).parent / "transfer_store")), encoding="utf-8")
