@@ -80,6 +80,7 @@ def test_names_and_descriptions_help(classify, tmp_path):
     assert classes(classify("predict", "worded", "new.csv", "--csv")) == NEW_NAMES
     (tmp_path / "told.json").write_text(json.dumps({"cooking": "recipes", "sport": ["matches"], "travel": "journeys"}))
     classify("fit", "texts.csv", "--out", "told", "--descriptions", "told.json", "--learner", "tip-adapter")
+    classify("fit", "texts.csv", "--out", "named", "--learner", "tip-adapter")  # which asks for words by itself
     assert classes(classify("predict", "told", "new.csv", "--csv")) == NEW_NAMES
     classify("fit", "cooking,sport,travel", "--out", "named", "--backbone", ENCODER)
     assert classes(classify("predict", "named", "new.csv", "--csv")) == NEW_NAMES

@@ -45,7 +45,8 @@ def make_classifier(
         raise InvalidInput("--templates and --descriptions are words; leave out --no-words")
     asked = None if learner == "auto" else parse_learner(learner)  # a wrong name is told before anything is loaded
     told = read_descriptions(descriptions) if descriptions else None
-    words = True if templates or told else words
+    if words is None and (templates or told or (asked and asked.needs_words)):
+        words = True
     name = backbone or _default_backbone(source, asked, words)
     of_texts = source.texts or (source.items is None and name.startswith("sentence:"))
     made = create_text_encoder(name, device=device) if of_texts else create_backbone(name, device=device)
@@ -62,6 +63,6 @@ def _default_backbone(source: Source, asked: Learner | None, words: bool | None)
         return TEXTS
     if words is False:
         return IMAGES
-    if source.items is None or words or (asked and asked.needs_words):
+    if source.items is None or words:
         return BRIDGE
     return IMAGES if asked else find_rule(source.shots, words=True).backbone
