@@ -102,7 +102,8 @@ class Episodes:
         Samplers may give them class after class, which a learner that reads them one by one would take for a hint.
         Padding stays last.
         """
-        random, changed = Randomness(seed, torch.arange(len(self))), {}
+        random = Randomness(seed, torch.arange(len(self)))
+        changed = self._tensors()
         for name, items, within in self._parts():
             if name in ("query", "validation"):
                 places = random.uniform(f"order of {name}", items.shape[1]).to(items.device)

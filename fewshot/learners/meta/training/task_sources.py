@@ -18,6 +18,7 @@ from fewshot.learners.meta.training.image_bank import DecodedImages, ImageBank
 
 if TYPE_CHECKING:
     from fewshot.datasets import Dataset
+    from fewshot.learners.meta.training.meta_training import MetaTraining
 
 
 _AHEAD = 256  # tasks drawn at a time: one by one each would take twenty times as long
@@ -123,6 +124,17 @@ class LabelledBatches:
             draw = torch.Generator().manual_seed(self.seed + 1_000_003 * number)
             self._order = number, torch.randperm(len(self.labels), generator=draw)
         return self._order[1]
+
+
+def training_source(
+    bank: ImageBank | DecodedImages, dataset: Dataset, training: MetaTraining, episodic: bool
+) -> ImageTasks | LabelledBatches:
+    """What a training draws from, as its settings say: tasks, or labelled batches where it is not episodic."""
+    seed, rotations, augmentation = training.seed, training.rotations, training.augmentation
+    if not episodic:
+        return LabelledBatches(bank, dataset, seed, augmentation, rotations)
+    shape = training.ways, training.shots, training.queries
+    return ImageTasks(bank, dataset, *shape, seed, rotations, augmentation, training.within)
 
 
 def turned_classes(dataset: Dataset) -> tuple[Tensor, tuple[str, ...]]:

@@ -13,24 +13,17 @@ from torch import Tensor
 from fewshot.backbones.devices import choose_device
 from fewshot.backbones.registry import split_name
 from fewshot.errors import Diverged
-from fewshot.files import remove_unfinished, write_json
 from fewshot.learners.memory import hold_all_freed_memory
 from fewshot.learners.meta.meta_learner import MetaLearner, Outcome
 from fewshot.learners.meta.tasks import Tasks
-from fewshot.learners.meta.training.checkpoint import (
-    Standing,
-    load_checkpoint,
-    read_record,
-    save_checkpoint,
-)
+from fewshot.learners.meta.training.folder import TrainingFolder
 from fewshot.learners.meta.training.image_bank import DecodedImages, open_images
-from fewshot.learners.meta.training.log import draw_curves, write_log
 from fewshot.learners.meta.training.meta_model import MetaModel, build_model, check_ways, score_tasks, seeded
 from fewshot.learners.meta.training.meta_training import MetaTraining
 from fewshot.learners.meta.training.processes import Processes, device_of_process
-from fewshot.learners.meta.training.record import check_learner, check_record, check_splits, training_record
+from fewshot.learners.meta.training.record import check_learner, check_splits, training_record
 from fewshot.learners.meta.training.running import RunningNote, in_words
-from fewshot.learners.meta.training.task_sources import ImageTasks, LabelledBatches, StepBatches
+from fewshot.learners.meta.training.task_sources import ImageTasks, StepBatches, training_source
 from fewshot.metrics import accuracy_interval
 from fewshot.progress import Advance, progress_bar
 
@@ -98,7 +91,7 @@ class _Run:
         hold_all_freed_memory()
         check_splits(dataset, validation)
         check_learner(learner, dataset, training)
-        self.learner, self.out, self.training, self.workers = learner, out, training, workers
+        self.learner, self.training, self.workers = learner, training, workers
         self.device = device_of_process(choose_device(device))
         self.processes = Processes.join(self.device)
         self.size = training.tasks if learner.episodic else training.batch
@@ -109,48 +102,27 @@ class _Run:
             check_ways(learner, ways, training.validation_shape[0])
         with seeded(training.seed, torch.device("cpu")):
             self.network, model = build_model(learner, backbone, ways, pretrained)
-        self.title = f"{learner.name} on {dataset.name}"
-        self.record = training_record(
-            learner, split_name(backbone)[0], model, ways, dataset, validation, training, self.network.preprocess
-        )
+        name, preprocess = split_name(backbone)[0], self.network.preprocess
+        record = training_record(learner, name, model, ways, dataset, validation, training, preprocess)
+        self.folder = TrainingFolder(out, record, f"{learner.name} on {dataset.name}")
         self.model = model.to(self.device)
         self.optimiser = training.optimiser(list(self.model.parameters()))
         self._open(dataset, validation)
-        self.standing = self._resume()
+        self.standing = self.folder.resume(self.model, self.optimiser)
+        if self.processes.first:
+            self.folder.begin()
 
     def _open(self, dataset: Dataset, validation: Dataset | None) -> None:
         training = self.training
         workers = max(self.workers, 1)
         bank = open_images(dataset, self.network.preprocess, self.device, self.progress, workers)
         self.workers = workers if isinstance(bank, DecodedImages) else 0
-        source: ImageTasks | LabelledBatches
-        if self.learner.episodic:
-            shape = (training.ways, training.shots, training.queries)
-            source = ImageTasks(
-                bank, dataset, *shape, training.seed, training.rotations, training.augmentation, training.within
-            )
-        else:
-            source = LabelledBatches(bank, dataset, training.seed, training.augmentation, training.rotations)
+        source = training_source(bank, dataset, training, self.learner.episodic)
         self.batches = StepBatches(source, self.size, self.processes.rank, self.processes.count)
         self.validation = None
         if validation is not None:
             bank = open_images(validation, self.network.preprocess, self.device, self.progress)
             self.validation = ImageTasks(bank, validation, *training.validation_shape, seed=training.seed + 1)
-
-    def _resume(self) -> Standing:
-        last = self.out / "last.safetensors"
-        if last.exists():
-            standing, found = read_record(last)
-            check_record(self.out, found, self.record)
-            load_checkpoint(last, self.model, self.optimiser)
-        else:
-            standing = Standing()
-        if self.processes.first:
-            for name in ("best", "last"):
-                remove_unfinished(self.out / f"{name}.safetensors")
-            if not last.exists():
-                write_json(self.out / "training.json", self.record)
-        return standing
 
     def train(self, told: Callable[[dict[str, Any]], None], told_engine: Callable[[str], None]) -> MetaModel:
         """Go on to the end, look by look, and load the best model."""
@@ -164,7 +136,7 @@ class _Run:
                 advance(0, self._summary())
                 if self.processes.first:
                     told(standing.history[-1])
-        return MetaModel.load(self.out / "best.safetensors", self.device)
+        return MetaModel.load(self.folder.best, self.device)
 
     def _steps(self, first: int, last: int, advance: Advance) -> None:
         """Train for some steps, and note them in the history."""
@@ -218,8 +190,7 @@ class _Run:
         if told is None or not self.processes.first:
             return
         if engine := self.learner.computed_by(self.model, tasks):
-            # not part of the record by which a training is known again: it may go on where another engine is faster
-            write_json(self.out / "training.json", {**self.record, "engine": engine})
+            self.folder.tell_engine(engine)
             told(engine)
 
     def _refuse_nan(self, losses: Tensor) -> None:
@@ -239,7 +210,7 @@ class _Run:
         )
 
     def _look(self) -> None:
-        """Validate, and write the checkpoints, the log and the curves."""
+        """Validate, and keep what was learned."""
         standing, training = self.standing, self.training
         if self.processes.first:
             found = None
@@ -249,15 +220,8 @@ class _Run:
             better = standing.validated(found)
             tired = bool(training.patience) and standing.looks_since_best >= training.patience
             standing.ended = tired or standing.step == training.steps
-            if better:
-                self._save("best")
-            self._save("last")
-            write_log(standing.history, self.out / "log.csv")
-            draw_curves(standing.history, self.title, self.out / "curves.png")
+            self.folder.keep(self.model, self.optimiser, standing, better)
         standing.ended = self.processes.share(standing.ended, self.device)
-
-    def _save(self, name: str) -> None:
-        save_checkpoint(self.out / f"{name}.safetensors", self.model, self.optimiser, self.standing, self.record)
 
     def _summary(self) -> str:
         row = self.standing.history[-1]

@@ -1,6 +1,7 @@
 """RFS taught by an earlier training of itself."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,7 +97,9 @@ def test_a_teacher_that_takes_its_images_otherwise_is_refused(train, tmp_path):
 
 def test_a_teacher_of_another_architecture_teaches(train, tmp_path):
     settings = taught_by(train, tmp_path, "baseline++", backbone="fewshot:conv4-omniglot")
-    train(tmp_path / "second", "rfs", settings, **SHORT)
+    student = train(tmp_path / "second", "rfs", settings, **SHORT)
+    assert student.record["files"] == {"teacher": fingerprint(Path(settings["teacher"]).read_bytes())}
+    assert student.record["backbone"] != "fewshot:conv4-omniglot"
 
 
 def test_a_teacher_that_is_no_checkpoint(train, tmp_path):

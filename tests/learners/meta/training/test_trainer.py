@@ -335,7 +335,7 @@ def test_the_engine_is_told_after_the_first_step(train, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("learner", "settings", "told"),
     [
-        ("reptile", {"batch": 2, "evaluation_steps": 1, "inner_steps": 1}, "batched on cpu, 8 tasks at once: "),
+        ("reptile", {"batch": 2, "evaluation_steps": 1, "inner_steps": 1}, "batched on cpu, 2 tasks at once: "),
         ("maml", {"engine": "loop", "evaluation_steps": 1}, "loop: engine='loop' was asked for"),
     ],
 )
