@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -30,7 +33,7 @@ class CompiledEngine(LoopEngine):
     name: ClassVar[str] = "compiled"
 
     def network(self, model: nn.Module) -> OneTask:
-        """Any model without running averages."""
+        """Any model without running averages; on a CPU, where there is a compiler."""
         if not hasattr(torch._dynamo.config, "trace_autograd_ops"):
             raise InvalidInput(f"engine 'compiled' needs torch 2.11 or later, found {torch.__version__}")
         for path, layer in model.named_modules():
@@ -39,6 +42,11 @@ class CompiledEngine(LoopEngine):
                     f"engine 'compiled' cannot run batch norm with running averages ({path}, {layer.mode!r}); "
                     "use batch_norm='transductive' or another engine"
                 )
+        if next(model.parameters()).device.type == "cpu" and compiler() is None:
+            raise InvalidInput(
+                "engine 'compiled' needs a C++ compiler for a CPU, and found none; install g++ or clang++, name one by "
+                "CXX, or use another engine"
+            )
         return super().network(model)
 
     def query_loss(self, network: TaskNetwork, state: State, tasks: Tasks, loop: InnerLoop) -> tuple[Tensor, Tensor]:
@@ -52,6 +60,11 @@ class CompiledEngine(LoopEngine):
             )
         with torch._dynamo.config.patch(trace_autograd_ops=True, recompile_limit=MOST_PROGRAMS):
             return _compiled()(network, dict(state), tasks, loop)
+
+
+def compiler() -> str | None:
+    """The C++ compiler that torch.compile calls, if it is there."""
+    return shutil.which(os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++"))
 
 
 @cache

@@ -14,7 +14,7 @@ from fewshot.errors import InvalidInput
 from fewshot.learners.meta import Tasks
 from fewshot.learners.meta.engines.batched import BatchedEngine
 from fewshot.learners.meta.engines.choice import IMAGES_AT_ONCE, choose_engine, tasks_at_once
-from fewshot.learners.meta.engines.compiled import CompiledEngine
+from fewshot.learners.meta.engines.compiled import CompiledEngine, compiler
 from fewshot.learners.meta.engines.engine import Engine
 from fewshot.learners.meta.engines.learn2learn import Learn2LearnEngine
 from fewshot.learners.meta.engines.loop import LoopEngine
@@ -319,6 +319,7 @@ def test_learn2learn_says_what_it_lacks(change: dict, message: str) -> None:
         Learn2LearnEngine().backward(model, drawn(), InnerLoop(**{"rates": [rates(model)], **change}))
 
 
+@pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.parametrize(
     ("network", "steps", "first_order"),
     [
@@ -333,6 +334,12 @@ def test_compiled_engine_gives_the_meta_gradient(network: Made, steps: int, firs
     loop = InnerLoop([rates(model)] * steps, first_order)
     expected = plain_gradient(model, tasks, 0.1, steps, first_order, "")
     assert_same(gradient(CompiledEngine(), model, tasks, loop), expected)
+
+
+def test_compiled_engine_asks_for_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(InvalidInput, match="needs a C.. compiler for a CPU, and found none; install g.. or clang"):
+        choose_engine("compiled", made(conv4), drawn())
 
 
 def test_compiled_engine_says_what_it_cannot_run() -> None:
