@@ -64,7 +64,8 @@ class CompiledEngine(LoopEngine):
 
 def compiler() -> str | None:
     """The C++ compiler that torch.compile calls, if it is there."""
-    return shutil.which(os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++"))
+    named = os.environ.get("CXX", "").split()
+    return shutil.which(named[0] if named else "clang++" if sys.platform == "darwin" else "g++")
 
 
 @cache
