@@ -13,29 +13,27 @@ MODES = ("none", "few", "full", "ensemble")
 
 
 def tuning_section() -> str:
-    """A row for each learner and number of shots: its accuracy in every mode, and what the untuned setting is."""
-    tuned = list(ResultStore(HERE / "tuning_store"))
-    found: dict[tuple[str, int], dict[str, Result]] = defaultdict(dict)
-    for result in [*ResultStore(HERE / "words_store"), *tuned]:
-        place = result.learner_label, result.protocol.shots
-        if any(_same_task(result, other) and place == (other.learner_label, other.protocol.shots) for other in tuned):
-            found[place][result.protocol.tuning] = result
+    """A row for each learner and number of shots: its accuracy in every mode."""
+    found: dict[tuple[str, ...], dict[str, Result]] = defaultdict(dict)
+    for result in ResultStore(HERE / "tuning_store"):
+        found[_row(result)][result.protocol.tuning] = result
+    for result in ResultStore(HERE / "words_store"):
+        if _row(result) in found:
+            found[_row(result)]["none"] = result
     lines = ["Accuracy in per cent on all of CIFAR-FS's test classes at once, ten draws, ± 95 % t-interval.", ""]
     lines += [f"| learner | shots | {' | '.join(MODES)} |", "|---|---:|" + "---:|" * len(MODES)]
     last = ""
-    for (learner, shots), results in sorted(found.items()):
-        cells = [_accuracy(results[mode]) if mode in results else "" for mode in MODES]
-        lines.append(f"| {learner if learner != last else ''} | {shots} | {' | '.join(cells)} |")
-        last = learner
+    for row in sorted(found, key=lambda row: (row[0], int(row[1]))):
+        cells = [_accuracy(found[row][mode]) if mode in found[row] else "" for mode in MODES]
+        lines.append(f"| {row[0] if row[0] != last else ''} | {row[1]} | {' | '.join(cells)} |")
+        last = row[0]
     return "\n".join(lines)
 
 
-def _same_task(a: Result, b: Result) -> bool:
-    return (a.protocol.dataset, a.protocol.split, a.backbone["name"]) == (
-        b.protocol.dataset,
-        b.protocol.split,
-        b.backbone["name"],
-    )
+def _row(result: Result) -> tuple[str, ...]:
+    """Learner, shots, and what else must be the same."""
+    protocol = result.protocol
+    return result.learner_label, str(protocol.shots), protocol.dataset, protocol.split, result.backbone["name"]
 
 
 def _accuracy(result: Result) -> str:

@@ -30,6 +30,12 @@ def class_words(
     return build_words(backbone, classes, templates=words, descriptions=descriptions, progress=False)
 
 
+def text_fingerprint(backbone: Backbone | TextEncoder) -> str | None:
+    """The fingerprint of a backbone's text half, None where it has none."""
+    text = getattr(backbone, "text", None)
+    return None if text is None else text.fingerprint
+
+
 def default_templates(backbone: Backbone | TextEncoder) -> str:
     """A photo of a class where there are images, its bare name where there are texts."""
     return "name" if isinstance(backbone, TextEncoder) else "simple"

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from fewshot.backbones import Backbone, TextEncoder
-from fewshot.classify.class_words import Descriptions, class_words, default_templates
+from fewshot.classify.class_words import Descriptions, class_words, default_templates, text_fingerprint
 from fewshot.classify.examples import Examples
-from fewshot.classify.items import Items, Names, distinct_classes, features_of, names_of, refuse_one
+from fewshot.classify.items import Items, Names, distinct_classes, features_of, names_of, refuse_single_item
 from fewshot.classify.predictions import Prediction, check_top, top_predictions
 from fewshot.classify.preparation import chosen_learner, prepare
 from fewshot.classify.temperature import Calibration, calibrate
@@ -107,7 +107,7 @@ class FewShotClassifier:
         """
         if not hasattr(self, "head_"):
             raise InvalidInput("this FewShotClassifier has learned no classes yet; call fit(images, names) first")
-        refuse_one(images)
+        refuse_single_item(images)
         if len(images) == 0:
             return np.empty((0, len(self.classes_)))
         with torch.no_grad():
@@ -188,5 +188,4 @@ class FewShotClassifier:
     ) -> None:
         self.head_, self.classes_, self.reason_, self.calibration_ = head, classes, reason, calibration
         self.words_ = words if head.learner.needs_words else None
-        text = getattr(self.backbone, "text", None)
-        self.text_fingerprint_ = text.fingerprint if self.words_ and text is not None else None
+        self.text_fingerprint_ = text_fingerprint(self.backbone) if self.words_ else None

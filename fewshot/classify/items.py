@@ -44,7 +44,7 @@ def classes_of(items: Items, names: Names) -> tuple[np.ndarray, Tensor]:
     Raises `InvalidInput` for no items, for another number of names than items, for names that are neither strings nor
     integers, for less than two classes, and for a class of a data set without an image.
     """
-    refuse_one(items)
+    refuse_single_item(items)
     if len(items) != len(names):
         raise InvalidInput(f"each image needs one name, found {len(items)} images and {len(names)} names")
     if isinstance(items, Dataset) and (bare := items.class_counts == 0).any():
@@ -83,7 +83,7 @@ def features_of(backbone: Backbone | TextEncoder, items: Items) -> Tensor:
     """
     from fewshot.embeddings import embed, embed_images
 
-    refuse_one(items)
+    refuse_single_item(items)
     if isinstance(backbone, TextEncoder):
         return backbone(_texts(items), progress=True)
     if not isinstance(items, Dataset):
@@ -125,7 +125,7 @@ def _listed(ids: Sequence[str], pairs: Sequence[tuple[int, int]]) -> str:
     return told + (f"; and {left} pair{'s' if left > 1 else ''} more" if left > 0 else "")
 
 
-def refuse_one(items: Items | str | Path) -> None:
+def refuse_single_item(items: Items | str | Path) -> None:
     """Raise `InvalidInput` for a text or path by itself, which would be read letter by letter."""
     if isinstance(items, str | Path):
         raise InvalidInput(f"images or texts come as a list, found {str(items)[:40]!r} by itself; put it into a list")

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from fewshot.backbones import Backbone, TextEncoder
+from fewshot.classify.class_words import text_fingerprint
 from fewshot.classify.temperature import Calibration
 from fewshot.errors import FingerprintMismatch, InvalidInput, MissingWeights, UnreadableFile
 from fewshot.files import read_json, whole_folder, write_json
@@ -115,18 +116,18 @@ def _create(made_with: dict[str, Any], device: str) -> Backbone | TextEncoder:
 
 
 def _check_same(
-    backbone: Backbone | TextEncoder, made_with: dict[str, Any], text_fingerprint: str | None, folder: Path
+    backbone: Backbone | TextEncoder, made_with: dict[str, Any], text_half: str | None, folder: Path
 ) -> None:
     if backbone.fingerprint != made_with["fingerprint"]:
         raise FingerprintMismatch(
             f"{folder} was fitted with {made_with['name']} ({made_with['fingerprint']}, {made_with['precision']}) and "
             f"{backbone.name} is {backbone.fingerprint}; pass backbone= with the same weights, precision and layers"
         )
-    text = getattr(backbone, "text", None)
-    if text_fingerprint and text is not None and text.fingerprint != text_fingerprint:
+    found = text_fingerprint(backbone)
+    if text_half and found and found != text_half:
         raise FingerprintMismatch(
-            f"{folder} knows its classes by words of text encoder {text_fingerprint} and that of {backbone.name} is "
-            f"{text.fingerprint}; pass backbone= with the same text half"
+            f"{folder} knows its classes by words of text encoder {text_half} and that of {backbone.name} is "
+            f"{found}; pass backbone= with the same text half"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
@@ -43,7 +43,8 @@ def evaluate(
     """How well `learner` does on `episodes` drawn from `table`: accuracy with its interval, and what goes with it.
 
     Unlabelled items of the episodes go to the learners that use them; the others never see them. A streaming learner
-    gets the queries of each task in an order drawn at random, since episodes may have them class after class.
+    gets the queries, and validation items, of each task in an order drawn at random, since episodes may have them class
+    after class.
 
     base: statistics of the backbone's training classes, for learners that need them. device: where features are
     gathered and scored, the table's own by default. chunk: tasks at a time; "auto" gathers 32 MB at once on a CPU and
@@ -66,14 +67,11 @@ def evaluate(
     if learner.streaming:
         episodes = episodes.as_stream()
     size = _chunk_size(episodes, features) if chunk == "auto" else min(chunk, len(episodes))
-    block = max(size, LOGITS_BYTES // (4 * max(1, episodes.query.shape[1] * episodes.ways)))
     counts, bins = ClassCounts(len(table.class_names)), ReliabilityBins()
     accuracies: list[Tensor] = []
     chosen: list[dict[str, Any]] = []
     top: dict[int, list[Tensor]] = {k: [] for k in top_k if k < episodes.ways}
-    for first in range(0, len(episodes), block):
-        part = episodes[first : first + block]
-        logits, settings = _logits(learner, features, part, base, size, words, tuning)
+    for part, logits, settings in _scored(learner, features, episodes, base, size, words, tuning):
         labels = part.query_labels
         chosen += settings
         predictions = logits.argmax(2)
@@ -93,6 +91,22 @@ def evaluate(
         settings={"episodes": episodes.settings, "device": str(features.device), "chunk": size}
         | ({} if tuning == "none" else {"tuning": tuning, "chosen": chosen}),
     )
+
+
+def _scored(
+    learner: Learner,
+    features: Tensor,
+    episodes: Episodes,
+    base: BaseStatistics | None,
+    chunk: int,
+    words: Words | None,
+    tuning: Tuning,
+) -> Iterator[tuple[Episodes, Tensor, list[dict[str, Any]]]]:
+    """All tasks with their logits and the settings chosen, as many at a time as `LOGITS_BYTES` hold."""
+    block = max(chunk, LOGITS_BYTES // (4 * max(1, episodes.query.shape[1] * episodes.ways)))
+    for first in range(0, len(episodes), block):
+        part = episodes[first : first + block]
+        yield part, *_logits(learner, features, part, base, chunk, words, tuning)
 
 
 @torch.inference_mode()

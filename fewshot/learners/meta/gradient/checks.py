@@ -6,7 +6,7 @@ from fewshot.errors import InvalidInput
 from fewshot.learners.checks import check_positive
 
 
-def check_steps(learner: Any) -> None:
+def check_inner_loop(learner: Any) -> None:
     """Raise `InvalidInput` for a rate or numbers of steps that cannot be, or an engine that cannot run the learner."""
     check_positive(learner, "inner_rate")
     if learner.engine not in learner.engines:

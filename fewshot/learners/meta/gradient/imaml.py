@@ -20,7 +20,7 @@ from fewshot.learners.meta.gradient.inner_loop import (
     task_loss,
     with_gradients,
 )
-from fewshot.learners.meta.gradient.learner import GradientLearner
+from fewshot.learners.meta.gradient.learner import ANY_STEPS, GradientLearner
 from fewshot.learners.meta.meta_learner import Outcome, register_meta_learner
 from fewshot.learners.meta.tasks import Tasks
 
@@ -36,7 +36,7 @@ class IMAML(GradientLearner):
     paper's for Omniglot, 5 ways 1 shot, with the inner rate of its authors' code.
     """
 
-    engines: ClassVar[tuple[str, ...]] = ("auto", "loop", "batched")
+    engines: ClassVar[tuple[str, ...]] = ANY_STEPS
 
     inner_rate: float = 0.1
     inner_steps: int = 16

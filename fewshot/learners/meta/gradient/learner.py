@@ -12,12 +12,14 @@ from fewshot.learners.checks import check_settings
 from fewshot.learners.meta.engines.choice import EngineName, choose_engine
 from fewshot.learners.meta.engines.engine import Engine
 from fewshot.learners.meta.gradient.batch_norm import BatchNormMode, per_step_names
-from fewshot.learners.meta.gradient.checks import check_steps
+from fewshot.learners.meta.gradient.checks import check_inner_loop
 from fewshot.learners.meta.gradient.inner_loop import InnerLoop, Rate
 from fewshot.learners.meta.gradient.model import GradientModel
 from fewshot.learners.meta.meta_learner import MetaLearner, Outcome
 from fewshot.learners.meta.tasks import Tasks
 from fewshot.learners.precision import Precision
+
+ANY_STEPS = ("auto", "loop", "batched")  # engines whose network a learner may take steps of its own with
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class GradientLearner(MetaLearner):
 
     def __post_init__(self) -> None:
         check_settings(self)
-        check_steps(self)
+        check_inner_loop(self)
 
     def model(self, backbone: nn.Module, dim: int, ways: int) -> GradientModel:
         """The backbone, its batch norm in the chosen mode, and a linear head."""

@@ -30,8 +30,9 @@ def recomputed_step(
     tracked = [name for name, each in state.items() if each.requires_grad]
 
     def moved(values: Sequence[Tensor], again: bool) -> tuple[Tensor, ...]:
-        items, own = values[0], dict(zip(tracked, values[1:], strict=False))
-        own_rates = {**rates, **dict(zip(learned, values[1 + len(tracked) :], strict=True))}
+        items, *rest = values
+        own = dict(zip(tracked, rest[: len(tracked)], strict=True))
+        own_rates = {**rates, **dict(zip(learned, rest[len(tracked) :], strict=True))}
         others = {name: each.clone() if again else each for name, each in state.items() if name not in own}
         here = replace(loop, rates=[*loop.rates[:step], own_rates])
         after = take(network, {**state, **others, **own}, items, labels, here, step, again)

@@ -13,7 +13,7 @@ from fewshot.learners.checks import check_positive
 from fewshot.learners.meta.engines.engine import state_of
 from fewshot.learners.meta.gradient.batch_norm import per_step_names
 from fewshot.learners.meta.gradient.inner_loop import State, TaskNetwork, at_step, task_loss
-from fewshot.learners.meta.gradient.learner import GradientLearner
+from fewshot.learners.meta.gradient.learner import ANY_STEPS, GradientLearner
 from fewshot.learners.meta.gradient.model import GradientModel
 from fewshot.learners.meta.gradient.reptile_steps import adam_steps
 from fewshot.learners.meta.meta_learner import Outcome, register_meta_learner
@@ -34,7 +34,7 @@ class Reptile(GradientLearner):
     """
 
     step_buffers: ClassVar[str] = "moments."
-    engines: ClassVar[tuple[str, ...]] = ("auto", "loop", "batched")
+    engines: ClassVar[tuple[str, ...]] = ANY_STEPS
 
     inner_rate: float = 0.001
     inner_steps: int = 5

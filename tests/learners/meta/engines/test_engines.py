@@ -169,11 +169,12 @@ def test_gradient_agrees_with_finite_differences(engine: Engine, network: Made) 
         torch.testing.assert_close((found[name] * direction).sum(), slope, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("memory", ["full", "low"])
 @pytest.mark.parametrize("engine", [LoopEngine(), BatchedEngine(2)], ids=["loop", "batched"])
-def test_learned_rates_get_their_gradient(engine: Engine) -> None:
+def test_learned_rates_get_their_gradient(engine: Engine, memory: str) -> None:
     model, tasks = made(conv4), drawn()
     learned = {name: nn.Parameter(torch.full_like(each, 0.1)) for name, each in model.named_parameters()}
-    engine.backward(model, tasks, InnerLoop([learned]))
+    engine.backward(model, tasks, InnerLoop([learned], memory=memory))
     name = "backbone.block2.0.weight"
     direction, losses = torch.randn_like(learned[name]), []
     for sign in (1, -1):
@@ -181,6 +182,18 @@ def test_learned_rates_get_their_gradient(engine: Engine) -> None:
         losses.append(engine.backward(model, tasks, InnerLoop([shifted])).loss)
     slope = (losses[0] - losses[1]) / 2e-6
     torch.testing.assert_close((learned[name].grad * direction).sum(), slope, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("engine", [LoopEngine, BatchedEngine])
+def test_steps_computed_twice_are_so_in_the_same_precision(engine: type[Engine]) -> None:
+    torch.set_default_dtype(torch.float32)
+    model, tasks = made(conv4), drawn()
+    full, low = (
+        gradient(engine(2, "bfloat16"), model, tasks, InnerLoop([rates(model)] * 2, memory=memory))
+        for memory in ("full", "low")
+    )
+    for name, each in full.items():
+        torch.testing.assert_close(low[name], each, rtol=1e-6, atol=1e-7, msg=name)
 
 
 @pytest.mark.parametrize("mode", ["running", "per-step"])
