@@ -17,8 +17,12 @@ from fewshot.errors import InvalidInput
 def pooled_table(split: str, pool: str, table: Callable[[str], EmbeddingTable]) -> tuple[EmbeddingTable, Tensor]:
     """The items of pool and test in one table, and the mask (N,) of the pool.
 
-    `table` gives the table of a split by name. A `pool` that is a share, such as "2/3", divides `split` itself.
+    `table` gives the table of a split by name. A `pool` that is a share, such as "2/3", divides `split` itself; "none"
+    is an empty one, so that all of `split` is tested.
     """
+    if pool == "none":
+        whole = table(split)
+        return whole, torch.zeros(len(whole), dtype=torch.bool)
     share = _share(pool)
     if share is not None:
         whole = table(split)

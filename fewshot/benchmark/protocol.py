@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from fewshot.datasets import describe_dataset
 from fewshot.errors import InvalidInput, UnknownName
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from fewshot.embeddings import EmbeddingTable
     from fewshot.episodes import EpisodeSampler, SplitSampler
+
+Half = Literal["base", "new"]
 
 _DESCRIBED = "+descriptions"
 
@@ -32,11 +34,14 @@ class Protocol:
 
     With a `pool`, an episode is a draw of the support: all classes, `shots` items of each from the pool, and every item
     of `split` as a query. The pool is another split, a part of a grouping (`part=train`; `split` may be one too), or a
-    share of each class (`2/3`), whose other items are then the queries. `words` names the prompt templates from which
+    share of each class (`2/3`), whose other items are then the queries; `none`, with 0 shots, tests all items by words
+    alone. `words` names the prompt templates from which
     learners with words get their text vectors, followed by `+descriptions` where the data set's descriptions of its
     classes are prompts too; `none+descriptions` is these alone. `tuning` says how settings are chosen: "few" sees at
     most four (and at most `shots`) further labelled items a class from the pool, "full" all of the pool that is not in
-    the support.
+    the support. `half` divides the classes in two, in their order, the first half the larger (Zhou et al. 2022, CVPR,
+    section 4.1): "base" draws supports and queries from the first, "new" asks learners that transfer for the second
+    after the same supports.
     """
 
     dataset: str
@@ -56,6 +61,7 @@ class Protocol:
     pool: str | None = None
     words: str | None = None
     tuning: Tuning = "none"
+    half: Half | None = None
 
     def __post_init__(self) -> None:
         if self.pool and self.ways != "all":
@@ -64,6 +70,13 @@ class Protocol:
             raise InvalidInput(
                 f"tuning {self.tuning!r} takes validation items from a pool; name one, such as pool='2/3'"
             )
+
+        if self.pool == "none" and (self.shots or self.tuning in ("few", "full") or self.half):
+            raise InvalidInput("pool 'none' holds nothing to learn from: set shots=0, no validation items and no half")
+        if self.half not in (None, *get_args(Half)):
+            raise InvalidInput(f"half must be base or new, found {self.half!r}")
+        if self.half and not self.pool:
+            raise InvalidInput("halves of the classes need a pool to draw supports from; name one, such as pool='2/3'")
 
     @property
     def task(self) -> str:
@@ -82,6 +95,7 @@ class Protocol:
         words += f", pool {self.pool}" if self.pool else ""
         words += f", words {self.words}" if self.words else ""
         words += f", tuning {self.tuning}" if self.tuning != "none" else ""
+        words += f", {self.half} half" if self.half else ""
         return words
 
     @property
@@ -98,6 +112,7 @@ class Protocol:
         parts += [f"pool-{self.pool}"] if self.pool else []
         parts += [f"words-{self._words_name}"] if self.words else []
         parts += [f"tuning-{self.tuning}"] if self.tuning != "none" else []
+        parts += [f"half-{self.half}"] if self.half else []
         return "_".join(parts)
 
     @property
@@ -139,16 +154,20 @@ class Protocol:
 
     def split_sampler(self, table: EmbeddingTable, pool: Tensor) -> SplitSampler:
         """The sampler of a protocol with a pool, given the table of pool and test items and the pool's mask (N,)."""
+        import torch
+
         from fewshot.episodes import SplitSampler
 
         held: dict[str, int | Literal["rest"]] = {"few": min(self.shots, 4), "full": "rest"}
+        base = table.labels < (len(table.class_names) + 1) // 2 if self.half else torch.ones_like(pool)
         return SplitSampler(
             table.labels,
-            pool=pool,
-            test=~pool,
+            pool=pool & base,
+            test=~pool & (~base if self.half == "new" else base),
             shots=self.shots,
             validation=held.get(self.tuning, 0),
             seed=self.seed,
+            new=self.half == "new",
             class_names=table.class_names,
         )
 

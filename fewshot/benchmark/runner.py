@@ -37,7 +37,7 @@ Mode = Literal["only-missing", "always", "never"]
 class Outcome:
     """What became of one combination: a `result`, kept before or made now, or the reason why there is none.
 
-    `applicable` is false where the learner asks for base classes and the protocol has none.
+    `applicable` is false where the learner asks for what the protocol does not have, such as base classes or words.
     """
 
     protocol: Protocol
@@ -95,6 +95,9 @@ def _one(bench: _Bench, protocol: Protocol, learner: Learner, store: ResultStore
         return replace(outcome, reason=reason, applicable=False)
     if protocol.tuning != "none" and not learner.grid:
         return replace(outcome, reason=f"{learner.name} has no settings to tune", applicable=False)
+    if protocol.half == "new" and not learner.transfers:
+        reason = f"what {learner.name} learns of its classes says nothing of new ones"
+        return replace(outcome, reason=reason, applicable=False)
     if _needs_base(learner) and protocol.base is None:
         reason = f"{learner.name} learns from base classes, and {protocol.dataset} has none beside {protocol.split}"
         return replace(outcome, reason=reason, applicable=False)

@@ -35,6 +35,8 @@ class Episodes:
     support (T, S), query (T, Q): item numbers; an item is in at most one place of a task.
     support_labels (T, S), query_labels (T, Q): the class within the task, in [0, ways).
     classes (T, W): the table's label of each class within the task.
+    query_classes (T, V), or None: the label of each class that queries are of, where these are other classes than those
+    of the support (base-to-new); query_labels are then in [0, V).
     unlabelled (T, U), unlabelled_labels (T, U), or None: further items whose labels a learner must not see; the label
     is -2 for an item of a distractor class.
     validation (T, V), validation_labels (T, V), or None: further labelled items, for choosing settings only.
@@ -50,6 +52,7 @@ class Episodes:
     unlabelled_labels: Tensor | None = None
     validation: Tensor | None = None
     validation_labels: Tensor | None = None
+    query_classes: Tensor | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,6 +90,11 @@ class Episodes:
         """Classes of a task, of the widest one where tasks differ."""
         return self.classes.shape[1]
 
+    @property
+    def asked(self) -> Tensor:
+        """The table's label (T, W) of each class that the queries may be of."""
+        return self.classes if self.query_classes is None else self.query_classes
+
     @cached_property
     def fingerprint(self) -> str:
         """The same for the same items, labels and classes in the same order; settings do not count."""
@@ -113,8 +121,11 @@ class Episodes:
 
     def trim(self) -> "Episodes":
         """Cut the item columns that are padding in every task; what a slice of unequal tasks can do without."""
-        cut = {name: tensor[:, (tensor != -1).any(0)] for name, tensor in self._tensors().items()}
-        return replace(self, **{**cut, "classes": self.classes})
+        cut = {
+            name: tensor if name.endswith("classes") else tensor[:, (tensor != -1).any(0)]
+            for name, tensor in self._tensors().items()
+        }
+        return replace(self, **cut)
 
     def check(self, labels: Tensor | None = None) -> None:
         """Raise `InvalidInput` naming the first task that breaks what the class promises.
@@ -123,10 +134,11 @@ class Episodes:
         """
         for name, items, within in self._parts():
             lowest = DISTRACTOR if name == "unlabelled" else 0
-            fair = (within >= lowest) & (within < self.ways) & (within != -1) & (items >= 0)
+            fair = (within >= lowest) & (within < self._classes_of(name).shape[1]) & (within != -1) & (items >= 0)
             self._refuse(~(fair | ((items == -1) & (within == -1))), f"{name} holds an item or label out of range")
-        drawn = self.classes.sort(dim=1).values
-        self._refuse((drawn[:, 1:] == drawn[:, :-1]) & (drawn[:, 1:] >= 0), "a class is drawn twice")
+        for classes in (self.classes, self.asked):
+            drawn = classes.sort(dim=1).values
+            self._refuse((drawn[:, 1:] == drawn[:, :-1]) & (drawn[:, 1:] >= 0), "a class is drawn twice")
         every = torch.cat([items for _, items, _ in self._parts()], dim=1).sort(dim=1).values
         self._refuse((every[:, 1:] == every[:, :-1]) & (every[:, 1:] >= 0), "an item is in two places")
         if labels is None:
@@ -134,7 +146,7 @@ class Episodes:
         for name, items, within in self._parts():
             self._refuse(items >= len(labels), f"{name} holds an item beyond the {len(labels)} of the table")
             actual = labels.to(items.device)[items.clamp(min=0)]
-            right = actual == self.classes.gather(1, within.clamp(min=0))
+            right = actual == self._classes_of(name).gather(1, within.clamp(min=0))
             if name == "unlabelled":
                 foreign = (actual.unsqueeze(-1) != self.classes.unsqueeze(1)).all(-1)
                 right = torch.where(within == DISTRACTOR, foreign, right)
@@ -144,7 +156,7 @@ class Episodes:
         """What task `index` drew, as plain data: a list of classes, each with its label, name and items by part.
 
         Items are (number, id) pairs of `table`, anything with `ids` and `class_names`. The items of distractor
-        classes stand under "distractors".
+        classes stand under "distractors", and queries of other classes than the support's, with these, under "asked".
         """
         task = self[index]
         parts = [(name, items[0].tolist(), within[0].tolist()) for name, items, within in task._parts()]
@@ -152,14 +164,21 @@ class Episodes:
         def members(items: list[int], within: list[int], label: int) -> list[tuple[int, str]]:
             return [(item, table.ids[item]) for item, own in zip(items, within, strict=True) if own == label]
 
-        drawn = [
-            {"label": label, "name": table.class_names[label]}
-            | {name: members(items, within, position) for name, items, within in parts}
-            for position, label in enumerate(task.classes[0].tolist())
-            if label >= 0
-        ]
+        def drawn(classes: Tensor, names: Sequence[str]) -> list[dict[str, Any]]:
+            told = [part for part in parts if part[0] in names]
+            return [
+                {"label": label, "name": table.class_names[label]}
+                | {name: members(items, within, position) for name, items, within in told}
+                for position, label in enumerate(classes[0].tolist())
+                if label >= 0
+            ]
+
+        every = [name for name, _, _ in parts]
         distractors = [pair for _, items, within in parts for pair in members(items, within, DISTRACTOR)]
-        return {"classes": drawn, "distractors": distractors}
+        if task.query_classes is None:
+            return {"classes": drawn(task.classes, every), "distractors": distractors}
+        learned = drawn(task.classes, [name for name in every if name != "query"])
+        return {"classes": learned, "asked": drawn(task.query_classes, ["query"]), "distractors": distractors}
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file, whole or not at all, with the settings as JSON in its header."""
@@ -196,6 +215,10 @@ class Episodes:
         tensors = self._tensors()
         parts = ("support", "query", "unlabelled", "validation")
         return [(part, tensors[part], tensors[f"{part}_labels"]) for part in parts if part in tensors]
+
+    def _classes_of(self, part: str) -> Tensor:
+        """The classes (T, W) that the labels of a part number."""
+        return self.asked if part == "query" else self.classes
 
     def _refuse(self, wrong: Tensor, reason: str) -> None:
         tasks = wrong.any(1).nonzero()

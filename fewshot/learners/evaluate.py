@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fewshot.errors import FingerprintMismatch, InvalidInput
 from fewshot.learners.base_statistics import BaseStatistics
@@ -16,7 +16,7 @@ from fewshot.learners.evaluation import Evaluation
 from fewshot.learners.learner import Head, Learner
 from fewshot.learners.memory import free_memory, hold_freed_memory
 from fewshot.learners.probabilities import class_softmax
-from fewshot.learners.tuning import Tuning, check_tuning, fit_tuned
+from fewshot.learners.tuning import TunedHead, Tuning, check_tuning, fit_tuned
 from fewshot.learners.words import Words
 from fewshot.metrics import ClassCounts, ReliabilityBins, accuracy_of_predictions, top_k_accuracy
 
@@ -42,9 +42,10 @@ def evaluate(
 ) -> Evaluation:
     """How well `learner` does on `episodes` drawn from `table`: accuracy with its interval, and what goes with it.
 
-    Unlabelled items of the episodes go to the learners that use them; the others never see them. A streaming learner
-    gets the queries, and validation items, of each task in an order drawn at random, since episodes may have them class
-    after class.
+    Unlabelled items of the episodes go to the learners that use them; the others never see them. Queries of other
+    classes than the support's (`Episodes.query_classes`) are for learners that transfer, by `Head.for_words`. A
+    streaming learner gets the queries, and validation items, of each task in an order drawn at random, since episodes
+    may have them class after class.
 
     base: statistics of the backbone's training classes, for learners that need them. device: where features are
     gathered and scored, the table's own by default. chunk: tasks at a time; "auto" gathers 32 MB at once on a CPU and
@@ -57,7 +58,7 @@ def evaluate(
     Raises `InvalidInput` for episodes of another table, or whatever `Learner.fit` refuses, and `FingerprintMismatch`
     for a `base` or `words` of another backbone.
     """
-    _check(table, episodes, base, chunk, words)
+    _check(learner, table, episodes, base, chunk, words)
     check_tuning(tuning, learner, episodes.validation)
     learner.check_backbone(table.backbone)
     hold_freed_memory()
@@ -70,13 +71,13 @@ def evaluate(
     counts, bins = ClassCounts(len(table.class_names)), ReliabilityBins()
     accuracies: list[Tensor] = []
     chosen: list[dict[str, Any]] = []
-    top: dict[int, list[Tensor]] = {k: [] for k in top_k if k < episodes.ways}
+    top: dict[int, list[Tensor]] = {k: [] for k in top_k if k < episodes.asked.shape[1]}
     for part, logits, settings in _scored(learner, features, episodes, base, size, words, tuning):
         labels = part.query_labels
         chosen += settings
         predictions = logits.argmax(2)
         accuracies.append(accuracy_of_predictions(predictions, labels))
-        counts.update(predictions, labels, part.classes)
+        counts.update(predictions, labels, part.asked)
         bins.update(class_softmax(logits), labels)
         for k, found in top.items():
             found.append(top_k_accuracy(logits, labels, k))
@@ -103,7 +104,7 @@ def _scored(
     tuning: Tuning,
 ) -> Iterator[tuple[Episodes, Tensor, list[dict[str, Any]]]]:
     """All tasks with their logits and the settings chosen, as many at a time as `LOGITS_BYTES` hold."""
-    block = max(chunk, LOGITS_BYTES // (4 * max(1, episodes.query.shape[1] * episodes.ways)))
+    block = max(chunk, LOGITS_BYTES // (4 * max(1, episodes.query.shape[1] * episodes.asked.shape[1])))
     for first in range(0, len(episodes), block):
         part = episodes[first : first + block]
         yield part, *_logits(learner, features, part, base, chunk, words, tuning)
@@ -121,7 +122,7 @@ def _logits(
 ) -> tuple[Tensor, list[dict[str, Any]]]:
     """Logits (T, Q, W) of all queries, gathered and scored `chunk` tasks at a time, and the settings chosen."""
     chosen: list[dict[str, Any]] = []
-    logits = features.new_full((*episodes.query.shape, episodes.ways), -torch.inf, dtype=torch.float32)
+    logits = features.new_full((*episodes.query.shape, episodes.asked.shape[1]), -torch.inf, dtype=torch.float32)
     # kept from chunk to chunk, since fresh memory costs more than the gathering
     support_room = features.new_empty(chunk * episodes.support.shape[1], features.shape[1])
     query_room = features.new_empty(chunk * episodes.query.shape[1], features.shape[1])
@@ -138,10 +139,13 @@ def _logits(
         items = _gather(features, support, support_room)
         fit = partial(_fit, items, labels, ways, base, extra)
         if tuning == "none":
-            head: nn.Module = fit(learner)
+            head: Head | TunedHead = fit(learner)
         else:
             head = fit_tuned(tuning, learner, fit, *_validation(features, part))
             chosen += head.settings()
+        if part.query_classes is not None and words is not None:
+            asked = (part.query_classes >= 0).sum(1)
+            head = head.for_words(words.of(part.query_classes[:, : int(asked.max())]), asked)
         found = head(_gather(features, query, query_room), query >= 0)
         logits[first : first + chunk, : query.shape[1], : found.shape[2]] = found
     return logits, chosen
@@ -182,13 +186,23 @@ def _chunk_size(episodes: Episodes, features: Tensor) -> int:
 
 
 def _check(
-    table: EmbeddingTable, episodes: Episodes, base: BaseStatistics | None, chunk: int | str, words: Words | None
+    learner: Learner,
+    table: EmbeddingTable,
+    episodes: Episodes,
+    base: BaseStatistics | None,
+    chunk: int | str,
+    words: Words | None,
 ) -> None:
     if len(episodes) == 0:
         raise InvalidInput("there are no episodes to evaluate; sample one or more")
     if chunk != "auto" and (not isinstance(chunk, int) or chunk < 1):
         raise InvalidInput(f"chunk must be 'auto' or a whole number above zero, found {chunk!r}")
     episodes.check(table.labels)
+    if episodes.query_classes is not None and not learner.transfers:
+        raise InvalidInput(
+            f"the queries are of other classes than the support, of which {learner.name} learns nothing; use a learner "
+            "that transfers, such as coop or prolip"
+        )
     if base is not None and base.backbone and table.backbone and base.backbone != table.backbone:
         raise FingerprintMismatch(
             f"the base statistics are of backbone {base.backbone} and the table of {table.backbone}; "

@@ -43,6 +43,7 @@ class Learner(ABC):
     `needs_encoder`: trains prompts, so that the words must carry the text tower that made them;
     `needs_projection`: takes features from before the image tower's last projection, which the words must carry;
     `needs_support`: needs a labelled item of every class (false for learners that can do with words alone);
+    `transfers`: what it learned from some classes goes over to the words of others (`Head.for_words`);
     `grid`: the settings, and for each the values, that tuning may try.
     """
 
@@ -59,6 +60,7 @@ class Learner(ABC):
     needs_encoder: ClassVar[bool] = False
     needs_projection: ClassVar[bool] = False
     needs_support: ClassVar[bool] = True
+    transfers: ClassVar[bool] = False
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
     def __post_init__(self) -> None:
@@ -105,11 +107,16 @@ class Learner(ABC):
             raise InvalidInput(f"{self.name} does not learn from unlabelled items; leave them out")
         else:
             unlabelled, unlabelled_mask = check_unlabelled(unlabelled, unlabelled_mask, support)
-        words = self._words(words, support, present.shape[1])
+        words = self.words_for(words, support, present.shape[1])
         state = self.learn(Support(support, labels, present, unlabelled, unlabelled_mask, base, words))
         return Head(self, {**state, "present": present, "like": support.new_empty(0, support.shape[2])})
 
-    def _words(self, words: Words | None, support: Tensor, ways: int) -> Words | None:
+    def rename(self, state: Mapping[str, Tensor], classes: Support) -> dict[str, Tensor]:
+        """The state for other classes: a support without items, whose words these are. For who `transfers`."""
+        raise NotImplementedError(f"{self.name} says that what it learned transfers, and not how")
+
+    def words_for(self, words: Words | None, support: Tensor, ways: int) -> Words | None:
+        """The words for tasks with this support (T, S, D); None for who does not need them, and who lacks any hears."""
         if not self.needs_words:
             return None
         if words is None:
@@ -175,6 +182,7 @@ class Learner(ABC):
             "needs_encoder": self.needs_encoder,
             "needs_projection": self.needs_projection,
             "needs_support": self.needs_support,
+            "transfers": self.transfers,
         }
 
 
@@ -204,6 +212,29 @@ class Head(nn.Module):
         absent = ~self.present[:, None]
         check_finite_logits(logits, absent, mask, query)
         return logits.masked_fill(absent, -torch.inf)
+
+    def for_words(self, words: Words, ways: int | Tensor | None = None) -> Head:
+        """The head that asks for the classes of `words`, with what this one learned from the images of others.
+
+        So are prompts, projections and adapters tested on new classes (base-to-new, Zhou et al. 2022, CVPR). words:
+        vectors (V, D), or (T, V, D) by task; ways: how many classes a task has, all of them by default, or (T,).
+        Raises `InvalidInput` for a learner that learns something of each class, which says nothing of others, and what
+        `Learner.fit` raises for words that do not fit.
+        """
+        if not self.learner.transfers:
+            raise InvalidInput(
+                f"what {self.learner.name} learns of its classes says nothing of others; fit it on images of these, or "
+                "use a learner that transfers, such as coop or prolip"
+            )
+        tasks = len(self.present)
+        count = torch.as_tensor(words.ways if ways is None else ways, device=self.present.device).expand(tasks)
+        present = torch.arange(words.ways, device=count.device) < count[:, None]
+        nothing = self.like.expand(tasks, 0, -1)
+        none = torch.zeros(tasks, 0, dtype=torch.int64, device=count.device)
+        given = self.learner.words_for(words, nothing, words.ways)
+        classes = Support(nothing, none, present, nothing, none >= 0, words=given)
+        state = self.learner.rename(dict(self.named_buffers()), classes)
+        return Head(self.learner, {**state, "present": present, "like": self.like})
 
     def extra_repr(self) -> str:
         """Shown when a head is printed."""

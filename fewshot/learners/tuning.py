@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
 
 from fewshot.errors import InvalidInput
 from fewshot.learners.learner import Head, Learner
+from fewshot.learners.words import Words
 
 Tuning = Literal["none", "few", "full", "ensemble"]
 
@@ -89,6 +90,11 @@ class TunedHead(nn.Module):
             logits = found if logits is None else torch.where(mine, found, logits)
         assert logits is not None
         return logits
+
+    def for_words(self, words: Words, ways: int | Tensor | None = None) -> TunedHead:
+        """The head that asks for the classes of `words`; see `Head.for_words`."""
+        heads = [cast("Head", head).for_words(words, ways) for head in self.heads]
+        return TunedHead(heads, self.tried, self.chosen)
 
     def settings(self) -> list[dict[str, Any]]:
         """What was chosen for each task: the settings in the grid and their values."""

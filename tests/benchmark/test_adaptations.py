@@ -48,7 +48,8 @@ def test_every_file_of_an_adaptation_is_sound(name):
     assert set(sets) <= set(list_datasets())
     assert max(Counter(sets).values()) == 1
     assert len({(each.episodes, each.seed, each.tuning) for each in found.data}) == 1
-    assert all(len(template_set(each.words).templates) == 1 for each in found.data), "one template a data set"
+    templates = {each.dataset: len(template_set(each.words).templates) for each in found.data}
+    assert all(count == 1 or name.startswith("imagenet") for name, count in templates.items()), "one but for ImageNet"
     assert found.data[0].tuning == "none" or learner.grid
     assert {each.published for each in found.evaluations} - {None}
     for each in found.evaluations:
@@ -143,6 +144,53 @@ def test_no_images_are_no_images(experiment, tmp_path):
     assert json.loads(file.read_text())["protocol"]["shots"] == 0
     with pytest.raises(InvalidInput, match="gda needs images of the classes; shots must be 1 or more"):
         replace(zero, method="gda")
+
+
+def test_without_a_pool_every_picture_is_asked_for(experiment, tmp_path):
+    [part, _] = experiment.data
+    whole = replace(part, tuning="none", shots=0, pool="none")
+    zero = replace(
+        experiment,
+        method="tda",
+        settings={"warm_start": False},
+        data=(whole,),
+        evaluations=(replace(experiment.evaluations[0], shots=0),),
+    )
+    adapt(zero, tmp_path / "out", "cpu", False)
+    [file] = (tmp_path / "out" / "results").rglob("*.json")
+    found = json.loads(file.read_text())
+    assert found["dataset"]["items"] == 36
+    assert sum(found["evaluation"]["per_class"]["queries"]) == 3 * 36, "all of it, in each of three orders"
+    for changes in ({"shots": 1}, {"tuning": "full"}, {"half": "base"}):
+        with pytest.raises(InvalidInput, match="pool 'none' holds nothing to learn from: set shots=0"):
+            replace(whole, **changes)
+
+
+@pytest.mark.parametrize("method", ["clip-adapter", "prolip"])
+def test_halves_of_the_classes_have_a_harmonic_mean(experiment, tmp_path, method):
+    shots = experiment.evaluations[0]
+    halves = tuple(replace(shots, half=half) for half in ("base", "new", "harmonic"))
+    untuned = tuple(replace(each, tuning="none") for each in experiment.data)
+    adapter = replace(experiment, method=method, data=untuned, evaluations=halves)
+    adapt(adapter, tmp_path / "out", "cpu", False)
+    files = [json.loads(file.read_text()) for file in (tmp_path / "out" / "results").rglob("*.json")]
+    assert len(files) == 4, "two data sets, each by halves"
+    base, new = (
+        torch.tensor([each["evaluation"]["per_episode"] for each in files if each["protocol"]["half"] == half]).mean(0)
+        for half in ("base", "new")
+    )
+    results = adapt(adapter, tmp_path / "out", "cpu", False).results
+    for result, draws in zip(results, (base, new, 2 * base * new / (base + new)), strict=True):
+        assert result.percent == pytest.approx(100 * float(draws.mean()), abs=1e-3)
+    assert results[0].percent != results[1].percent
+    assert files[0]["backbone"]["layers"] == (["pre-projection"] if method == "prolip" else None)
+    assert [adapter.task(each) for each in halves] == [
+        "1 shot, mean of 2 data sets, base half",
+        "1 shot, mean of 2 data sets, new half",
+        "1 shot, mean of 2 data sets, harmonic mean of both halves",
+    ]
+    with pytest.raises(InvalidInput, match="what gda learns of its classes says nothing of new ones"):
+        replace(adapter, method="gda")
 
 
 def test_the_page_tells_each_list_of_data_sets_once_and_what_was_not_run():

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -55,3 +56,21 @@ def test_a_protocol_with_a_pool_draws_what_it_says():
     assert protocol.name == "digits_all_allw2s_10e_seed0_pool-2/3_words-simple_tuning-few"
     assert protocol.task == "all-way 2-shot, pool 2/3, words simple, tuning few"
     assert Protocol.from_json(protocol.to_json()) == protocol
+
+
+def test_halves_share_their_supports_and_not_their_classes():
+    base = Protocol("digits", ways="all", shots=2, pool="2/3", words="simple", episodes=5, half="base")
+    whole, pool = pooled_table("all", "2/3", lambda split: table(split, names=tuple("abcde")))
+    known, new = (each.split_sampler(whole, pool).sample(5) for each in (base, replace(base, half="new")))
+    known.check(whole.labels)
+    new.check(whole.labels)
+    assert torch.equal(known.support, new.support)
+    assert (known.classes[0].tolist(), new.asked[0].tolist()) == ([0, 1, 2], [3, 4]), "the first half is the larger"
+    assert set(whole.labels[known.query[0]].tolist()) == {0, 1, 2}
+    assert base.task == "all-way 2-shot, pool 2/3, words simple, base half"
+    assert base.name == "digits_all_allw2s_5e_seed0_pool-2/3_words-simple_half-base"
+    assert Protocol.from_json(base.to_json()) == base
+    with pytest.raises(InvalidInput, match="half must be base or new, found 'old'"):
+        replace(base, half="old")
+    with pytest.raises(InvalidInput, match="halves of the classes need a pool"):
+        Protocol("digits", half="base")

@@ -12,7 +12,7 @@ from fewshot.errors import FewshotWarning, InvalidInput, SplitError, UnknownName
 EMBEDDED = {"digits", "glyphs", "glyphs-small", "openmoji", "openmoji-small"}
 LOCAL = {"omniglot", "cifar-fs", "fc100", "caltech101", "grocery-store", "mnist-usps"}
 DOWNLOADS = {"flowers-102", "oxford-pets", "fgvc-aircraft", "dtd", "eurosat", "food-101", "stanford-cars", "sun397"}
-FOLDERS = {"imagenet", "ucf101-midframes"}
+FOLDERS = {"imagenet", "imagenet-a", "imagenet-r", "imagenet-sketch", "imagenet-v2", "ucf101-midframes"}
 
 
 @pytest.fixture

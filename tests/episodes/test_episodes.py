@@ -118,6 +118,43 @@ def test_load_refuses_what_is_missing_cut_or_foreign(episodes, tmp_path):
         Episodes.load(path)
 
 
+def asked_of_others():
+    """The task of `build`, asked for items 4 and 5 of classes 1 and 0."""
+    return build(query=[[4, 5]], query_labels=[[0, 1]], query_classes=[[1, 0]])
+
+
+def test_queries_of_other_classes_are_numbered_by_these(tmp_path):
+    task = asked_of_others()
+    labels = torch.tensor([5, 5, 7, 7, 1, 0])
+    task.check(labels)
+    assert torch.equal(task.asked, torch.tensor([[1, 0]]))
+    assert torch.equal(build().asked, torch.tensor([[5, 7]]))
+    task.save(tmp_path / "task.safetensors")
+    assert Episodes.load(tmp_path / "task.safetensors").fingerprint == task.trim().fingerprint == task.fingerprint
+    assert replace(task, query_classes=None).fingerprint != task.fingerprint
+    with pytest.raises(InvalidInput, match="query holds an item of another class than its label says"):
+        replace(task, query_classes=torch.tensor([[0, 1]])).check(labels)
+    with pytest.raises(InvalidInput, match="query holds an item or label out of range"):
+        replace(task, query_classes=torch.tensor([[1]])).check(labels)
+    with pytest.raises(InvalidInput, match="a class is drawn twice"):
+        replace(task, query_classes=torch.tensor([[1, 1]])).check(labels)
+
+
+def test_describe_tells_learned_and_asked_classes_apart():
+    table = SimpleNamespace(
+        ids=[f"{number}.png" for number in range(6)], class_names=[f"c{label}" for label in range(8)]
+    )
+    told = asked_of_others().describe(0, table)
+    assert told["classes"] == [
+        {"label": 5, "name": "c5", "support": [(0, "0.png")]},
+        {"label": 7, "name": "c7", "support": [(2, "2.png")]},
+    ]
+    assert told["asked"] == [
+        {"label": 1, "name": "c1", "query": [(4, "4.png")]},
+        {"label": 0, "name": "c0", "query": [(5, "5.png")]},
+    ]
+
+
 def test_describe_tells_classes_items_and_files():
     ids = [f"cat/{i}.png" for i in range(2)] + [f"dog/{i}.png" for i in range(3)]
     table = SimpleNamespace(ids=ids, class_names=["", "", "", "", "", "cat", "", "dog"])

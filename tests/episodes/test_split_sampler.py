@@ -68,7 +68,7 @@ def test_small_classes_are_left_out():
     assert set(episodes.query_labels.flatten().tolist()) == {0, 1}
     with pytest.raises(SamplingError, match="too small"):
         SplitSampler(labels, pool=pool, test=~pool, shots=6, strict=True)
-    with pytest.raises(SamplingError, match="too few classes with 8 items in the pool and 1 test items"):
+    with pytest.raises(SamplingError, match="too few classes with 8 items in the pool and 1 items in the test"):
         SplitSampler(labels, pool=pool, test=~pool, shots=5, validation=3)
 
 
@@ -82,3 +82,46 @@ def test_bad_splits_are_refused():
         SplitSampler(labels, pool=pool, test=pool & False)
     with pytest.raises(InvalidInput, match="validation must be an integer of at least 0"):
         SplitSampler(labels, pool=pool, test=~pool, validation=-1)
+
+
+def test_without_a_pool_all_is_asked():
+    labels, pool = split()
+    nothing, all_of_it = torch.zeros_like(pool), torch.ones_like(pool)
+    episodes = SplitSampler(labels, pool=nothing, test=all_of_it, shots=0).sample(2)
+    episodes.check(labels)
+    assert episodes.support.shape == (2, 0)
+    assert episodes.query.shape == (2, len(labels))
+    with pytest.raises(SamplingError, match="no item is in the pool"):
+        SplitSampler(labels, pool=nothing, test=all_of_it, shots=1)
+
+
+def halves(new_tests=(3, 1)):
+    """Labels, pool and test where classes 0 to 2 are learned, and others asked for."""
+    labels, pool = split(sizes=(6, 5, 7, 4, 4), tests=(2, 3, 1, *new_tests))
+    return labels, pool & (labels < 3), ~pool & (labels >= 3)
+
+
+def test_new_classes_are_asked_of_supports_that_have_none_of_them():
+    labels, pool, test = halves()
+    episodes = SplitSampler(labels, pool=pool, test=test, shots=3, new=True).sample(10)
+    episodes.check(labels)
+    assert episodes.classes[0].tolist() == [0, 1, 2]
+    assert episodes.query_classes[0].tolist() == [3, 4]
+    assert (labels[episodes.query] == episodes.query_classes.gather(1, episodes.query_labels)).all()
+    known = SplitSampler(labels, pool=pool, test=~pool & (labels < 3), shots=3).sample(10)
+    assert torch.equal(episodes.support, known.support)
+    assert known.classes[0].tolist() == [0, 1, 2], "classes of neither part are left out without a word"
+
+
+@pytest.mark.parametrize(
+    ("test", "reason"),
+    [
+        ("all", "class 0 is in the pool and in the test; with new=True, classes may not meet"),
+        ("one", "too few classes with 1 items in the test: 2 needed, 1 found"),
+    ],
+)
+def test_new_classes_that_cannot_be_asked_for_are_refused(test, reason):
+    labels, pool, asked = halves()
+    asked = ~pool if test == "all" else asked & (labels == 3)
+    with pytest.raises((InvalidInput, SamplingError), match=reason):
+        SplitSampler(labels, pool=pool, test=asked, shots=3, new=True)

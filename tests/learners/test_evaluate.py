@@ -3,16 +3,18 @@ import resource
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 from fewshot.embeddings import EmbeddingTable
-from fewshot.episodes import Episodes, EpisodeSampler, MetaDatasetSampler
+from fewshot.episodes import Episodes, EpisodeSampler, MetaDatasetSampler, SplitSampler
 from fewshot.errors import FingerprintMismatch, InvalidInput
 from fewshot.learners import BaseStatistics, Words, create_learner, evaluate
 from fewshot.learners.evaluate import GATHERED_BYTES, _chunk_size
 from fewshot.learners.memory import free_memory
+from fewshot.learners.tuning import fit_tuned
 
 CLASSES, DIM = 12, 16
 
@@ -70,6 +72,51 @@ def test_scores_are_those_of_a_loop_over_tasks(table, episodes, name):
     bins = (confidence * 15).ceil().clamp(min=1).long() - 1
     gaps = [abs((right[bins == b].double() - confidence[bins == b]).sum()) for b in range(15)]
     assert found.calibration.expected_error == pytest.approx(float(sum(gaps)) / len(right), abs=1e-4)
+
+
+@pytest.fixture
+def new_classes(table) -> tuple[Episodes, Words]:
+    """Ten supports of the first seven classes, asked for the last five; and words of all, of which two say nothing."""
+    learned = torch.arange(CLASSES) < 7
+    pool = torch.arange(len(table)) % 2 == 0
+    test = ~pool & ~learned[table.labels]
+    sampler = SplitSampler(table.labels, pool & learned[table.labels], test, shots=3, validation=2, seed=4, new=True)
+    means = torch.stack([table.features[table.labels == label].mean(0) for label in range(CLASSES)])
+    means[[2, 8]] = 1.0
+    return sampler.sample(10), Words(torch.nn.functional.normalize(means, dim=1), table.class_names, 20.0)
+
+
+@pytest.mark.parametrize("tuning", ["none", "few", "ensemble"])
+@pytest.mark.parametrize("chunk", [3, "auto"])
+def test_new_classes_are_asked_with_what_was_learned_of_others(table, new_classes, tuning, chunk):
+    episodes, words = new_classes
+    learner = create_learner("clip-adapter", epochs=20)
+    found = evaluate(learner, table, episodes, words=words, tuning=tuning, chunk=chunk)
+    known, asked = words.select(table.class_names[:7]), words.select(table.class_names[7:])
+    for task in range(len(episodes)):
+        support, labels = table.features[episodes.support[task]][None], episodes.support_labels[task][None]
+        fit = partial(_fit_to, support, labels, known)
+        if tuning == "none":
+            head = fit(learner)
+        else:
+            held = table.features[episodes.validation[task]][None], episodes.validation_labels[task][None]
+            head = fit_tuned(tuning, learner, fit, *held)
+        right = head.for_words(asked)(table.features[episodes.query[task]][None]).argmax(2)[0] + 7
+        accuracy = (right == table.labels[episodes.query[task]]).double().mean()
+        assert found.per_episode[task] == pytest.approx(float(accuracy), abs=1e-6)
+    assert found.per_class.queries[:7].sum() == 0
+    assert not found.top_k, "of five classes, five are always right"
+    assert 0.3 < found.accuracy < 1
+
+
+def _fit_to(support, labels, words, learner):
+    return learner.fit(support, labels, 7, words=words)
+
+
+def test_who_learns_of_classes_alone_is_not_asked_for_new_ones(table, new_classes):
+    episodes, words = new_classes
+    with pytest.raises(InvalidInput, match="of which gda learns nothing; use a learner that transfers, such as coop"):
+        evaluate(create_learner("gda"), table, episodes, words=words)
 
 
 @pytest.mark.parametrize("name", ["prototypical", "ridge", "logistic", "matching"])

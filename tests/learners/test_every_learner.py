@@ -79,14 +79,19 @@ def learner(request, monkeypatch, with_weights) -> Learner:
     return with_weights(untrained, 16)
 
 
-def fit(learner, tasks, **changes):
-    """The head of `tasks`, some parts of them changed."""
-    part = {name: changes.get(name, getattr(tasks, name)) for name in ("support", "labels", "ways", "words")}
-    words = part["words"]
+def words_for(learner, words):
+    """The words with what the learner asks of them beyond vectors."""
     if learner.needs_projection:
         words = replace(words, projection=torch.eye(words.vectors.shape[-1]))
     if learner.needs_encoder and words is not None:
         words = words_with_encoder(words)
+    return words
+
+
+def fit(learner, tasks, **changes):
+    """The head of `tasks`, some parts of them changed."""
+    part = {name: changes.get(name, getattr(tasks, name)) for name in ("support", "labels", "ways", "words")}
+    words = words_for(learner, part["words"])
     more = {name: changes[name] for name in ("unlabelled", "unlabelled_mask") if name in changes}
     return learner.fit(part["support"], part["labels"], part["ways"], tasks.base, words=words, **more)
 
@@ -293,6 +298,28 @@ def test_a_query_alone_counts_for_inductive_learners(learner, make_tasks):
         assert not torch.allclose(alone.softmax(-1), head(tasks.query).softmax(-1), atol=1e-3)
     else:
         assert_same(alone, head(tasks.query))
+
+
+def test_what_is_learned_goes_over_to_other_words_or_is_refused(learner, make_tasks):
+    tasks = make_tasks()
+    words = words_for(learner, tasks.words)
+    head = learner.fit(tasks.support, tasks.labels, tasks.ways, tasks.base, words=words)
+    if not learner.transfers:
+        with pytest.raises(InvalidInput, match="learns of its classes says nothing of others"):
+            head.for_words(words)
+        return
+    before = head(tasks.query)
+    assert_same(head.for_words(words)(tasks.query), before)
+    chosen = torch.tensor([3, 0, 4])
+    parts = ("vectors", "prompts", "raw", "classes")
+    fewer = {name: part[:, chosen] for name in parts if (part := getattr(words, name)) is not None}
+    others = head.for_words(replace(words, **fewer))
+    assert_same(others(tasks.query), before[..., chosen])
+    assert_same(Head(learner, others.state_dict()).for_words(words)(tasks.query), before)
+    narrow = head.for_words(replace(words, **fewer), torch.tensor([3, 2, 3, 1]))(tasks.query)
+    assert torch.equal((narrow == -torch.inf).sum(2)[:, 0], torch.tensor([0, 1, 0, 2]))
+    with pytest.raises(InvalidInput, match="words of shape .* do not go with 4 tasks"):
+        head.for_words(replace(words, **{name: part[:2] for name, part in fewer.items()}))
 
 
 @pytest.mark.gpu

@@ -102,6 +102,7 @@ def test_describe_tells_everything():
         "needs_encoder": False,
         "needs_projection": False,
         "needs_support": True,
+        "transfers": False,
     }
     assert describe_learner(Answer(size=1))["settings"]["size"] == 1
 

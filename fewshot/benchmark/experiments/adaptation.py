@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from statistics import fmean
-from typing import Any
+from statistics import fmean, harmonic_mean
+from typing import Any, Literal
 
 from fewshot.backbones import list_backbones
 from fewshot.benchmark.experiments.measured import AdaptedOurs
 from fewshot.benchmark.experiments.published import Paper, Published, check_results
-from fewshot.benchmark.protocol import Protocol
+from fewshot.benchmark.protocol import Half, Protocol
 from fewshot.episodes.checks import whole_number
 from fewshot.errors import InvalidInput, UnknownName
 from fewshot.learners import Learner, create_learner
@@ -20,15 +20,24 @@ from fewshot.learners import Learner, create_learner
 class Adapted(Published):
     """The accuracy that the paper has for `shots` images a class: on one data set, or (None) the mean over all.
 
-    shots: 0 where the learner looks at no labelled image.
+    shots: 0 where the learner looks at no labelled image. half: "base" or "new", of a protocol with halves of the
+    classes, or "harmonic", the harmonic mean of the two, each a mean over the data sets.
     """
 
     shots: int
     dataset: str | None = None
+    half: Half | Literal["harmonic"] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         whole_number("shots", self.shots, 0)
+
+    @property
+    def parts(self) -> tuple[Adapted, ...]:
+        """The evaluations that this one is a mean of: both halves, or itself."""
+        if self.half != "harmonic":
+            return (self,)
+        return replace(self, half="base"), replace(self, half="new")
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,10 @@ class Adaptation:
             if not protocol.pool or protocol.episodes < 2:
                 raise InvalidInput(f"{protocol.dataset}: supports are drawn twice or more from a pool; name one")
         for evaluation in self.evaluations:
-            self.protocols(evaluation)
+            for part in evaluation.parts:
+                self.protocols(part)
+            if evaluation.half in ("new", "harmonic") and not learner.transfers:
+                raise InvalidInput(f"what {self.method} learns of its classes says nothing of new ones")
             if not evaluation.shots and learner.needs_support:
                 raise InvalidInput(f"{self.method} needs images of the classes; shots must be 1 or more, found 0")
         check_results(self.evaluations, self.ours.results if self.ours else None)
@@ -76,17 +88,26 @@ class Adaptation:
         asked = [each for each in self.data if evaluation.dataset in (None, each.dataset)]
         if not asked:
             raise UnknownName("data set of this experiment", str(evaluation.dataset), [p.dataset for p in self.data])
-        return [replace(protocol, shots=evaluation.shots) for protocol in asked]
+        half = None if evaluation.half == "harmonic" else evaluation.half
+        return [replace(protocol, shots=evaluation.shots, half=half) for protocol in asked]
 
     def task(self, evaluation: Adapted) -> str:
         """In words: `16 shots, mean of 11 data sets`."""
         shots = {0: "no images", 1: "1 shot"}.get(evaluation.shots, f"{evaluation.shots} shots")
-        return f"{shots}, {evaluation.dataset or f'mean of {len(self.data)} data sets'}"
+        half = {None: "", "harmonic": ", harmonic mean of both halves"}.get(
+            evaluation.half, f", {evaluation.half} half"
+        )
+        return f"{shots}, {evaluation.dataset or f'mean of {len(self.data)} data sets'}{half}"
 
     @property
     def sets(self) -> tuple[str, ...]:
         """Each data set in words: what is tested, what supports are drawn from, and the prompt."""
         return tuple(f"{each.dataset} ({each.split} from {each.pool}, words `{each.words}`)" for each in self.data)
+
+
+def mean_of_halves(halves: list[list[float]]) -> list[float]:
+    """The harmonic mean of each draw over the halves of the classes; of one, itself."""
+    return [harmonic_mean(draw) for draw in zip(*halves, strict=True)]
 
 
 def mean_over_sets(per_set: list[list[float]]) -> list[float]:

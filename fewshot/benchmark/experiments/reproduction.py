@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from fewshot.backbones import create_backbone
-from fewshot.benchmark.experiments.adaptation import Adaptation, mean_over_sets
+from fewshot.benchmark.experiments.adaptation import Adaptation, mean_of_halves, mean_over_sets
 from fewshot.benchmark.experiments.catalogue import AnyExperiment, experiment_json, load_experiment
 from fewshot.benchmark.experiments.domain_transfer import DomainTransfer
 from fewshot.benchmark.experiments.experiment import Evaluation, Experiment
@@ -67,15 +67,19 @@ def adapt(experiment: Adaptation, out: Path, device: str | torch.device, progres
     Raises `FewshotError` naming the first data set that could not be done.
     """
     start = perf_counter()
-    backbone, learner = create_backbone(experiment.backbone, device), experiment.learner()
+    learner = experiment.learner()
+    layers = "pre-projection" if learner.needs_projection else None
+    backbone = create_backbone(experiment.backbone, device, layers=layers)
     store, results = ResultStore(out / "results"), []
     for evaluation in experiment.evaluations:
-        outcomes = run(experiment.protocols(evaluation), [backbone], [learner], store, progress=progress)
-        failed = next((outcome for outcome in outcomes if outcome.result is None), None)
-        if failed:
-            raise FewshotError(f"{failed.protocol.dataset}, {experiment.task(evaluation)}: {failed.reason}")
-        draws = mean_over_sets([each.result.per_episode.tolist() for each in outcomes if each.result])
-        found = accuracy_interval(torch.tensor(draws))
+        halves = []
+        for part in evaluation.parts:
+            outcomes = run(experiment.protocols(part), [backbone], [learner], store, progress=progress)
+            failed = next((outcome for outcome in outcomes if outcome.result is None), None)
+            if failed:
+                raise FewshotError(f"{failed.protocol.dataset}, {experiment.task(part)}: {failed.reason}")
+            halves.append(mean_over_sets([each.result.per_episode.tolist() for each in outcomes if each.result]))
+        found = accuracy_interval(torch.tensor(mean_of_halves(halves)))
         seed = experiment.data[0].seed
         results.append(Measured(round(100 * found.mean, 3), round(100 * found.half_width, 3), found.count, seed))
     hours = round((perf_counter() - start) / 3600, 4)

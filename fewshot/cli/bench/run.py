@@ -32,7 +32,7 @@ def _many(name: str, default: list[Any] | None = None, **more: Any) -> Any:
 @_many("--random", help="A backbone with random weights; repeatable.")
 @_many("--learner", ["prototypical"], help="name, name:setting=value,... or all; repeatable.")
 @_many("--ways", [5], type=Ways(), help="Classes a task; repeatable.")
-@_many("--shots", [1, 5], type=click.IntRange(1), help="Support images a class; repeatable.")
+@_many("--shots", [1, 5], type=click.IntRange(0), help="Support images a class (0: words alone); repeatable.")
 @click.option("--queries", type=click.IntRange(1), default=15, show_default=True, help="Queries a class.")
 @click.option("--episodes", type=click.IntRange(2), default=600, show_default=True, help="Tasks to average over.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the tasks drawn.")
@@ -43,7 +43,7 @@ def _many(name: str, default: list[Any] | None = None, **more: Any) -> Any:
 @click.option("--support-domain", help="Draw the support from this domain.")
 @click.option("--query-domain", help="Draw the queries from this domain.")
 @click.option("--within", "groups", help="Keep each task within one group, such as alphabet.")
-@click.option("--pool", help="Draw supports from this split, part (part=train) or share of each class (2/3).")
+@click.option("--pool", help="Draw supports from this split, part (part=train), share of each class (2/3) or none.")
 @click.option("--words", help="Prompt templates for learners with words, such as simple or name+descriptions.")
 @click.option(
     "--tuning",
@@ -52,6 +52,7 @@ def _many(name: str, default: list[Any] | None = None, **more: Any) -> Any:
     show_default=True,
     help="How learners choose their settings.",
 )
+@click.option("--half", type=click.Choice(["base", "new"]), help="Learn one half of the classes; test it or the other.")
 @device_option
 @click.option("--precision", default="auto", show_default=True, help="float32, bfloat16, float16 or auto.")
 @click.option("--layers", help="Layers to take instead of the last; pre-projection for ProLIP.")
@@ -91,6 +92,8 @@ def run(
       fewshot bench run --dataset openmoji --support-domain color --query-domain line --queries 1 --shots 1
       fewshot bench run --dataset caltech101 --backbone bridge:lite0-minilm --learners gda --ways all --pool 2/3 \\
         --words simple --episodes 10
+      fewshot bench run --dataset caltech101 --backbone bridge:lite0-minilm --learners coop --ways all --pool 2/3 \\
+        --words simple --episodes 10 --half new
     """
     from fewshot.backbones import create_backbone
     from fewshot.benchmark import ResultStore

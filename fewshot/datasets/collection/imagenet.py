@@ -34,17 +34,12 @@ def imagenet(root: str | Path | None = None) -> Dataset:
     They have the names that CLIP's authors gave them; two of these name two classes each, which have WordNet's first
     lemma instead. root: the folder with `train` and `val`, in place of `imagenet` below FEWSHOT_DATA.
     """
-    from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
-    from timm.data import ImageNetInfo
-
     folder = Path(root) if root else required_file("imagenet", FOLDER)
     ids = sorted(
         (name for name in files_below(folder) if name.startswith(PARTS) and is_picture(name)), key=natural_order
     )
-    info = ImageNetInfo()
-    number = {wnid: row for row, wnid in enumerate(info.label_names())}
-    lemmas = [info.index_to_description(row).split(",")[0] for row in number.values()]
-    named = zip(IMAGENET_CLASSNAMES, lemmas, strict=True)
+    names = imagenet_names()
+    number = {wnid: row for row, wnid in enumerate(names)}
     parts = [name.split("/") for name in ids]
     unknown = sorted({part[1] for part in parts if len(part) != 3 or part[1] not in number})
     if unknown:
@@ -55,7 +50,20 @@ def imagenet(root: str | Path | None = None) -> Dataset:
         name="imagenet",
         images=FileImages(folder, ids),
         labels=torch.tensor([number[part[1]] for part in parts]),
-        class_names=tuple(lemma if IMAGENET_CLASSNAMES.count(name) > 1 else name for name, lemma in named),
+        class_names=tuple(names.values()),
         ids=tuple(ids),
         groups={"part": Grouping.of([part[0] for part in parts])},
     )
+
+
+def imagenet_names() -> dict[str, str]:
+    """The names of the thousand classes by their WordNet ids, in the order of these; see `imagenet`."""
+    from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
+    from timm.data import ImageNetInfo
+
+    info = ImageNetInfo()
+    named = zip(info.label_names(), IMAGENET_CLASSNAMES, strict=True)
+    return {
+        wnid: info.index_to_description(row).split(",")[0] if IMAGENET_CLASSNAMES.count(name) > 1 else name
+        for row, (wnid, name) in enumerate(named)
+    }

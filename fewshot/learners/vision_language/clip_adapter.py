@@ -39,6 +39,7 @@ class CLIPAdapter(MinibatchTraining):
     decay: float = 0.0
     epochs: int = 300
 
+    transfers: ClassVar[bool] = True
     grid: ClassVar[Mapping[str, tuple[float, ...]]] = {"ratio": (0.2, 0.4, 0.6, 0.8), "rate": (1e-4, 1e-3, 1e-2)}
 
     def __post_init__(self) -> None:

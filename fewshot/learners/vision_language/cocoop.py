@@ -45,6 +45,7 @@ class CoCoOp(Learner):
 
     needs_words: ClassVar[bool] = True
     needs_encoder: ClassVar[bool] = True
+    transfers: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,6 +69,17 @@ class CoCoOp(Learner):
         features = l2_normalize(query)
         logits = [self._score_task(task, state, each, encoder.module) for task, each in enumerate(features)]
         return (state["scale"] * torch.stack(logits) + state["bias"]).to(query.dtype)
+
+    def rename(self, state: Mapping[str, Tensor], classes: Support) -> dict[str, Tensor]:
+        """The learned words and network, with prompts of these classes."""
+        prompts.check_encoder(state["encoder"], classes, self.name)
+        assert classes.words is not None
+        assert classes.words.encoder is not None
+        names, count = prompts.names_of_tasks(classes, self.name), state["context"].shape[1]
+        made = [prompts.write_prompts(classes.words.encoder, each, count, self.name) for each in names]
+        vectors, ends = _stack([each.vectors for each in made]), _stack([each.ends for each in made])
+        device = classes.features.device
+        return {**state, "prompts": vectors.to(device), "ends": ends.to(device)}
 
     def _learn_task(self, support: Support, task: int, names: list[str], words: Words) -> dict[str, Tensor]:
         assert words.encoder is not None

@@ -40,6 +40,7 @@ class CoOp(Learner):
 
     needs_words: ClassVar[bool] = True
     needs_encoder: ClassVar[bool] = True
+    transfers: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,21 +48,39 @@ class CoOp(Learner):
         check_not_negative(self, "epochs")
 
     def learn(self, support: Support) -> dict[str, Tensor]:
-        """The words as tensors, with the text vectors (T, ways, D) of the learned prompts."""
+        """The learned contexts (T, M, width), and the words with the vectors (T, ways, D) of the prompts they make."""
         words = support.words
         assert words is not None
+        assert words.encoder is not None
         with torch.inference_mode(False), torch.enable_grad():
-            text = words.vectors.clone()
-            for task, names in enumerate(prompts.names_of_tasks(support, self.name)):
-                text[task, : len(names)] = self._text_vectors(support, task, names, words).to(text)
-        return {**word_state(words), "text": text}
+            names = prompts.names_of_tasks(support, self.name)
+            contexts = torch.stack([self._context(support, task, each, words) for task, each in enumerate(names)])
+        return self._state(contexts, support)
+
+    def rename(self, state: Mapping[str, Tensor], classes: Support) -> dict[str, Tensor]:
+        """The learned contexts before the names of these classes."""
+        prompts.check_encoder(state["encoder"], classes, self.name)
+        return self._state(state["context"], classes)
 
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
         """Zero-shot logits of the learned prompts."""
         return word_logits(state, l2_normalize(query))
 
-    def _text_vectors(self, support: Support, task: int, names: list[str], words: Words) -> Tensor:
-        """The vectors (W, D) of one task's prompts after training."""
+    def _state(self, contexts: Tensor, classes: Support) -> dict[str, Tensor]:
+        """What a head keeps: the contexts (T, M, width), and the vectors of the prompts that they make."""
+        words = classes.words
+        assert words is not None
+        assert words.encoder is not None
+        with torch.inference_mode(False), torch.no_grad():
+            text = words.vectors.clone()
+            for task, names in enumerate(prompts.names_of_tasks(classes, self.name)):
+                prompt = prompts.write_prompts(words.encoder, names, contexts.shape[1], self.name)
+                text[task, : len(names)] = prompt.encode(contexts[task].to(prompt.vectors)).to(text)
+        mark = prompts.mark(words.encoder).to(text.device)
+        return {**word_state(words), "text": text, "context": contexts, "encoder": mark}
+
+    def _context(self, support: Support, task: int, names: list[str], words: Words) -> Tensor:
+        """The context (M, width) of one task's prompts after training."""
         assert words.encoder is not None
         context = prompts.first_context(words.encoder, self.template, self.context, self.seed, self.name)
         prompt = prompts.write_prompts(words.encoder, names, len(context), self.name)
@@ -72,8 +91,7 @@ class CoOp(Learner):
             return prompts.prompt_loss(prompt.encode(context, self.precision), features[items], labels[items], words)
 
         steps = prompts.minibatches(features, self.batch, epochs, self.seed)
-        prompts.descend(loss, [context], steps, self.rate, epochs)
-        return prompt.encode(context.detach())
+        return prompts.descend(loss, [context], steps, self.rate, epochs)[0].to(support.features.device)
 
 
 def epochs_for(shots: float) -> int:

@@ -37,6 +37,7 @@ class ProLIP(MinibatchTraining):
     batch: int = 16384
 
     needs_projection: ClassVar[bool] = True
+    transfers: ClassVar[bool] = True
     grid: ClassVar[Mapping[str, tuple[float, ...]]] = {
         "rate": (1e-5, 1e-4, 1e-3, 1e-2),
         "penalty": (0.1, 1.0, 10.0),

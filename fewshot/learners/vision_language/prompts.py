@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy, normalize
 
-from fewshot.errors import FewshotError, InvalidInput
+from fewshot.errors import FewshotError, FingerprintMismatch, InvalidInput
 from fewshot.learners.features import l2_normalize
 from fewshot.learners.precision import Precision
 from fewshot.learners.support import Support
@@ -152,20 +152,37 @@ def prompt_loss(texts: Tensor, features: Tensor, labels: Tensor, words: Words) -
     return cross_entropy(words.scale * cosines + words.bias, labels)
 
 
+def mark(encoder: TextEncoder) -> Tensor:
+    """The encoder's fingerprint as a tensor, which a head can keep."""
+    return torch.tensor(list(encoder.fingerprint.encode()), dtype=torch.uint8)
+
+
+def check_encoder(mark: Tensor, classes: Support, learner: str) -> None:
+    """Raise `FingerprintMismatch` where the words of `classes` are of another text tower than the mark says."""
+    assert classes.words is not None
+    assert classes.words.encoder is not None
+    learned, found = _read(mark), classes.words.encoder
+    if found.fingerprint != learned:
+        raise FingerprintMismatch(
+            f"{learner} learned words for the text encoder {learned}, and these classes come with {found.name} "
+            f"({found.fingerprint}); make their words with the same"
+        )
+
+
 def remember(encoder: TextEncoder) -> Tensor:
-    """The encoder's fingerprint as a tensor, by which `recall` finds it while it is in memory."""
+    """The encoder's mark, by which `recall` finds it while it is in memory."""
     _encoders.pop(encoder.fingerprint, None)
     _encoders[encoder.fingerprint] = encoder
     for fingerprint in list(_encoders)[:-_KEPT]:
         del _encoders[fingerprint]
-    return torch.tensor(list(encoder.fingerprint.encode()), dtype=torch.uint8)
+    return mark(encoder)
 
 
 def recall(mark: Tensor, learner: str) -> TextEncoder:
     """The encoder of that fingerprint; raises `FewshotError` if it isn't in memory."""
     from fewshot.backbones import loaded_text_encoders
 
-    fingerprint = bytes(mark.tolist()).decode()
+    fingerprint = _read(mark)
     for encoder in (*loaded_text_encoders(), *_encoders.values()):
         if encoder.fingerprint == fingerprint and not encoder.released:
             return encoder
@@ -173,6 +190,10 @@ def recall(mark: Tensor, learner: str) -> TextEncoder:
         f"{learner} writes a prompt for every image, for which it needs the text encoder {fingerprint}, and that is "
         "not in memory; load it with create_text_encoder"
     )
+
+
+def _read(mark: Tensor) -> str:
+    return bytes(mark.tolist()).decode()
 
 
 @contextmanager

@@ -17,3 +17,4 @@ class ZeroShot(WordLearner):
     """The cosine of an image to the words of each class, with the scale and bias of the words; no image is learned."""
 
     needs_support: ClassVar[bool] = False
+    transfers: ClassVar[bool] = True

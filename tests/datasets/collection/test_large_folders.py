@@ -1,9 +1,10 @@
-"""ImageNet and UCF101, from small folders laid out as theirs are."""
+"""ImageNet, its shifts and UCF101, from small folders laid out as theirs are."""
 
 import pytest
 from PIL import Image
 
 from fewshot import load_dataset
+from fewshot.datasets.collection.imagenet import imagenet_names
 from fewshot.errors import MissingData, UnreadableFile
 
 
@@ -62,3 +63,33 @@ def test_ucf101_refuses_other_names(tmp_path):
     pictures(tmp_path, ["YoYo/frame.jpg"])
     with pytest.raises(UnreadableFile, match=r"must hold frames named v_ClassName_g01_c01.jpg, found YoYo/frame.jpg"):
         load_dataset("ucf101-midframes", root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        ("imagenet-a", ["imagenet-a/n01443537/1.jpg", "imagenet-a/n02012849/2.jpg", "imagenet-a/n02012849/10.jpg"]),
+        ("imagenet-r", ["n01443537/art_1.jpg", "n02012849/art_1.jpg", "n02012849/toy_3.jpg"]),
+        ("imagenet-sketch", ["sketch/n01443537/s_1.JPEG", "sketch/n02012849/s_2.JPEG", "sketch/n02012849/s_3.JPEG"]),
+        ("imagenet-v2", ["format-val/1/a.jpeg", "format-val/134/b.jpeg", "format-val/134/c.jpeg"]),
+    ],
+)
+def test_shifts_of_imagenet_have_the_classes_that_are_there(tmp_path, name, names):
+    pictures(tmp_path, names)
+    (tmp_path / "README.txt").write_text("what this is")
+    dataset = load_dataset(name, root=tmp_path)
+    assert dataset.class_names == ("goldfish", "crane bird")
+    assert dataset.ids == tuple(names)
+    assert dataset.labels.tolist() == [0, 1, 1]
+    assert set(dataset.class_names) < set(imagenet_names().values())
+
+
+def test_shifts_of_imagenet_refuse_what_is_not_laid_out_so(tmp_path, monkeypatch):
+    with pytest.raises(UnreadableFile, match="class numbers of ImageNet, found no picture"):
+        load_dataset("imagenet-r", root=tmp_path)
+    pictures(tmp_path, ["goldfish/1.jpg", "2.jpg"])
+    with pytest.raises(UnreadableFile, match="class numbers of ImageNet, found goldfish, none"):
+        load_dataset("imagenet-r", root=tmp_path)
+    monkeypatch.setenv("FEWSHOT_DATA", str(tmp_path))
+    with pytest.raises(MissingData, match="imagenet-a needs the file imagenet-a below"):
+        load_dataset("imagenet-a")

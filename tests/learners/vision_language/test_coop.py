@@ -8,7 +8,7 @@ from clip_models import COLOURS, squares
 from torch.nn.functional import cross_entropy, normalize
 
 from fewshot.backbones import create_backbone, create_text_encoder
-from fewshot.errors import InvalidInput
+from fewshot.errors import FingerprintMismatch, InvalidInput
 from fewshot.learners import Words, create_learner
 from fewshot.learners.vision_language import prompts
 from fewshot.learners.vision_language.coop import epochs_for
@@ -144,6 +144,25 @@ def test_it_works_under_inference_mode(clip, words):
     expected = learner.fit(support, labels, 8, words=words)(support)
     with torch.inference_mode():
         torch.testing.assert_close(learner.fit(support.clone(), labels, 8, words=words)(support), expected)
+
+
+def test_learned_words_stand_before_new_names(clip, clip_folder, words):
+    support, labels = task(clip, 4, seed=1)
+    query, query_labels = task(clip, 8, seed=2)
+    base, new = words.select(NAMES[:4]), words.select(NAMES[4:])
+    known, asked = labels[0] < 4, query_labels[0] >= 4
+    learner = create_learner("coop", template="a photo of a", epochs=40, rate=0.02)
+    head = learner.fit(support[:, known], labels[:, known], 4, words=base)
+    found = head.for_words(new)(query[:, asked])
+    prompt = prompts.write_prompts(clip.text, list(NAMES[4:]), head.context.shape[1], "coop")
+    expected = words.scale * query[:, asked] @ prompt.encode(head.context[0]).mT
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)
+    zero_shot = create_learner("zero-shot").fit(support[:, known], labels[:, known], 4, words=base).for_words(new)
+    right, by_words = (accuracy(logits, query_labels[:, asked] - 4) for logits in (found, zero_shot(query[:, asked])))
+    assert right > by_words, "what was learned of four colours helps with four others"
+    coca = create_text_encoder(f"open_clip:local-dir:{clip_folder('coca')}", device="cpu", precision="float32")
+    with pytest.raises(FingerprintMismatch, match="coop learned words for the text encoder .*, and these classes come"):
+        head.for_words(replace(new, encoder=coca))
 
 
 def test_the_rate_is_slow_first_and_falls_along_a_cosine(monkeypatch):
