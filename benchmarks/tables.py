@@ -11,6 +11,7 @@ from pathlib import Path
 from bridge_tables import bridges_section
 from classify_tables import classify_section
 from index_tables import rejection_section, rules_section, speed_section, ways_section
+from new_classes_tables import new_classes_section
 from timing import RESULTS
 from tuning_tables import tuning_section
 from variation_tables import variations_section
@@ -113,6 +114,7 @@ if __name__ == "__main__":
     replace_block(WORDS, bridges_section())
     renew_few_shot()
     replace_block(WORDS, tuning_section(), block="tuning")
+    replace_block(WORDS, new_classes_section(), block="new-classes")
     replace_block(CLASSIFY, classify_section())
     with whole_file(TRANSFER) as beside:
         beside.write_text(report(TransferStore(Path(__file__).parent / "transfer_store")), encoding="utf-8")

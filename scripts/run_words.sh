@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Learners with words beside learners of images alone, in the space of the default bridge: all classes of a data set at
 # once, ten supports drawn from two thirds of each class and tested on the rest, which no learner reaches. Settings are
-# fixed in benchmarks/words_store, and chosen in other ways in benchmarks/tuning_store. Run it, with FEWSHOT_DATA set, as
+# fixed in benchmarks/words_store, and chosen in other ways in benchmarks/tuning_store; benchmarks/new_classes_store has
+# what was learned of half of the classes and asked of both halves. Run it, with FEWSHOT_DATA set, as
 # `uv run --extra offline scripts/run_words.sh`; it goes on where it was when it is stopped. Then, for the tables and the
 # plot in docs/words.md:
 #   python benchmarks/tables.py
@@ -37,4 +38,15 @@ run --dataset grocery-store $(shots 1 2 4 8 16) $(learners "${images[@]}" "${qui
 tuned=(gda tip-adapter ape em-dirichlet-clip tip-adapter-f ape-t lp++ zs-lp clap taskres linear-probe transclip tda)
 for tuning in few full ensemble; do
     run_in benchmarks/tuning_store --dataset cifar-fs@test $(shots 1 4 16) $(learners "${tuned[@]}") --tuning "$tuning"
+done
+
+# What is learned of the first half of the classes, asked of this half and of the other
+for half in base new; do
+    learned() { run_in benchmarks/new_classes_store --half "$half" --shots 16 --dataset "$1" "${@:2}"; }
+    for dataset in cifar-fs@test caltech101 grocery-store; do
+        learned "$dataset" $(learners zero-shot clip-adapter)
+        learned "$dataset" --layers pre-projection $(learners prolip)
+    done
+    learned cifar-fs@test $(learners coop:precision=bfloat16)
+    learned cifar-fs@test --learner "coop:precision=bfloat16,template=a photo of a"
 done
