@@ -34,14 +34,14 @@ class Protocol:
 
     With a `pool`, an episode is a draw of the support: all classes, `shots` items of each from the pool, and every item
     of `split` as a query. The pool is another split, a part of a grouping (`part=train`; `split` may be one too), or a
-    share of each class (`2/3`), whose other items are then the queries; `none`, with 0 shots, tests all items by words
-    alone. `words` names the prompt templates from which
+    share of each class (`2/3`), whose other items are then the queries; `none` tests all items. With 0 `shots`, which
+    take a pool, nothing is learned from images, and the words say all. `words` names the prompt templates from which
     learners with words get their text vectors, followed by `+descriptions` where the data set's descriptions of its
     classes are prompts too; `none+descriptions` is these alone. `tuning` says how settings are chosen: "few" sees at
     most four (and at most `shots`) further labelled items a class from the pool, "full" all of the pool that is not in
     the support. `half` divides the classes in two, in their order, the first half the larger (Zhou et al. 2022, CVPR,
     section 4.1): "base" draws supports and queries from the first, "new" asks learners that transfer for the second
-    after the same supports.
+    after the same supports, if each class of the first has items to test.
     """
 
     dataset: str
@@ -64,15 +64,19 @@ class Protocol:
     half: Half | None = None
 
     def __post_init__(self) -> None:
+        chosen = self.tuning in ("few", "full")
         if self.pool and self.ways != "all":
             raise InvalidInput(f"with a pool ({self.pool}) a task has all classes; set ways='all', found {self.ways}")
-        if self.tuning in ("few", "full") and not self.pool:
+        if chosen and not self.pool:
             raise InvalidInput(
                 f"tuning {self.tuning!r} takes validation items from a pool; name one, such as pool='2/3'"
             )
-
-        if self.pool == "none" and (self.shots or self.tuning in ("few", "full") or self.half):
-            raise InvalidInput("pool 'none' holds nothing to learn from: set shots=0, no validation items and no half")
+        if not self.shots and (not self.pool or chosen):
+            raise InvalidInput(
+                "0 shots leave the words alone, of all classes and untuned: set ways='all' and a pool, such as 'none'"
+            )
+        if self.pool == "none" and (self.shots or self.half):
+            raise InvalidInput("pool 'none' holds nothing to learn from: set shots=0 and no half")
         if self.half not in (None, *get_args(Half)):
             raise InvalidInput(f"half must be base or new, found {self.half!r}")
         if self.half and not self.pool:
@@ -159,7 +163,12 @@ class Protocol:
         from fewshot.episodes import SplitSampler
 
         held: dict[str, int | Literal["rest"]] = {"few": min(self.shots, 4), "full": "rest"}
-        base = table.labels < (len(table.class_names) + 1) // 2 if self.half else torch.ones_like(pool)
+        base = torch.ones_like(pool)
+        if self.half:
+            classes = len(table.class_names)
+            if classes < 4:
+                raise InvalidInput(f"{self.dataset} has {classes} classes; two halves of two classes need 4 or more")
+            base = table.labels.cpu() < (classes + 1) // 2
         return SplitSampler(
             table.labels,
             pool=pool & base,

@@ -19,6 +19,7 @@ from fewshot.errors import FewshotError, InvalidInput
 from fewshot.files import cache_folder
 from fewshot.fingerprint import fingerprint
 from fewshot.learners import BaseStatistics, describe_learner, evaluate
+from fewshot.learners.checks import no_transfer
 from fewshot.learners.trained import TrainedLearner
 from fewshot.learners.training import Training, train_learner
 from fewshot.learners.words import Words
@@ -96,8 +97,9 @@ def _one(bench: _Bench, protocol: Protocol, learner: Learner, store: ResultStore
     if protocol.tuning != "none" and not learner.grid:
         return replace(outcome, reason=f"{learner.name} has no settings to tune", applicable=False)
     if protocol.half == "new" and not learner.transfers:
-        reason = f"what {learner.name} learns of its classes says nothing of new ones"
-        return replace(outcome, reason=reason, applicable=False)
+        return replace(outcome, reason=no_transfer(learner.name), applicable=False)
+    if not protocol.shots and learner.needs_support:
+        return replace(outcome, reason=f"{learner.name} needs images of the classes", applicable=False)
     if _needs_base(learner) and protocol.base is None:
         reason = f"{learner.name} learns from base classes, and {protocol.dataset} has none beside {protocol.split}"
         return replace(outcome, reason=reason, applicable=False)

@@ -35,8 +35,8 @@ class Episodes:
     support (T, S), query (T, Q): item numbers; an item is in at most one place of a task.
     support_labels (T, S), query_labels (T, Q): the class within the task, in [0, ways).
     classes (T, W): the table's label of each class within the task.
-    query_classes (T, V), or None: the label of each class that queries are of, where these are other classes than those
-    of the support (base-to-new); query_labels are then in [0, V).
+    query_classes (T, A), or None: the label of each class asked for, where these are not the support's (base-to-new);
+    query_labels are then in [0, A).
     unlabelled (T, U), unlabelled_labels (T, U), or None: further items whose labels a learner must not see; the label
     is -2 for an item of a distractor class.
     validation (T, V), validation_labels (T, V), or None: further labelled items, for choosing settings only.
@@ -92,7 +92,7 @@ class Episodes:
 
     @property
     def asked(self) -> Tensor:
-        """The table's label (T, W) of each class that the queries may be of."""
+        """The table's label of each class that the queries may be of: `query_classes`, or else `classes`."""
         return self.classes if self.query_classes is None else self.query_classes
 
     @cached_property
@@ -151,6 +151,14 @@ class Episodes:
                 foreign = (actual.unsqueeze(-1) != self.classes.unsqueeze(1)).all(-1)
                 right = torch.where(within == DISTRACTOR, foreign, right)
             self._refuse((items >= 0) & ~right, f"{name} holds an item of another class than its label says")
+
+    def check_same_classes(self) -> None:
+        """Raise `InvalidInput` where queries are of other classes than the support, for who can't answer these."""
+        if self.query_classes is not None:
+            raise InvalidInput(
+                "these episodes ask for other classes than their support has, and only words tell these: use "
+                "evaluate(…, words=…)"
+            )
 
     def describe(self, index: int, table: Described) -> dict[str, Any]:
         """What task `index` drew, as plain data: a list of classes, each with its label, name and items by part.

@@ -26,7 +26,7 @@ def check_support(
     if labels.device != support.device:
         raise InvalidInput(f"support is on {support.device} and labels on {labels.device}; move them together")
     labels = labels.long()
-    present = _present(ways, tasks, support.device)
+    present = classes_of(ways, tasks, support.device)
     _check_labels(labels, present, every_class)
     padding = labels < 0
     if padding.any():
@@ -69,6 +69,14 @@ def check_finite_query(query: Tensor) -> None:
     broken = ~query.isfinite().flatten(1).all(1)
     if broken.any():
         raise InvalidInput(f"the queries of task {_first(broken)} hold NaN or infinite features")
+
+
+def no_transfer(learner: str) -> str:
+    """Why a learner is not asked for other classes than it has learned."""
+    return (
+        f"what {learner} learns of its classes says nothing of others; use a learner that transfers, such as coop or "
+        "prolip, or images of these classes"
+    )
 
 
 def check_settings(learner: Any) -> None:
@@ -147,7 +155,8 @@ def _features(features: Tensor, role: str, some: bool = True) -> Tensor:
     return features if features.dtype == torch.float64 else features.float()
 
 
-def _present(ways: int | Tensor, tasks: int, device: torch.device) -> Tensor:
+def classes_of(ways: int | Tensor, tasks: int, device: torch.device) -> Tensor:
+    """The classes (T, W) bool that each task has: the first `ways`, which is a number for all or one a task."""
     each = torch.as_tensor(ways, device=device)
     if each.ndim == 0:
         each = each.expand(tasks)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fewshot.errors import FingerprintMismatch, InvalidInput
 from fewshot.learners.base_statistics import BaseStatistics
+from fewshot.learners.checks import no_transfer
 from fewshot.learners.evaluation import Evaluation
 from fewshot.learners.learner import Head, Learner
 from fewshot.learners.memory import free_memory, hold_freed_memory
@@ -143,7 +144,8 @@ def _logits(
         else:
             head = fit_tuned(tuning, learner, fit, *_validation(features, part))
             chosen += head.settings()
-        if part.query_classes is not None and words is not None:
+        if part.query_classes is not None:
+            assert words is not None
             asked = (part.query_classes >= 0).sum(1)
             head = head.for_words(words.of(part.query_classes[:, : int(asked.max())]), asked)
         found = head(_gather(features, query, query_room), query >= 0)
@@ -199,10 +201,9 @@ def _check(
         raise InvalidInput(f"chunk must be 'auto' or a whole number above zero, found {chunk!r}")
     episodes.check(table.labels)
     if episodes.query_classes is not None and not learner.transfers:
-        raise InvalidInput(
-            f"the queries are of other classes than the support, of which {learner.name} learns nothing; use a learner "
-            "that transfers, such as coop or prolip"
-        )
+        raise InvalidInput(f"the queries are of other classes than the support; {no_transfer(learner.name)}")
+    if episodes.query_classes is not None and words is None:
+        raise InvalidInput("the queries are of other classes than the support: pass words=, which name them")
     if base is not None and base.backbone and table.backbone and base.backbone != table.backbone:
         raise FingerprintMismatch(
             f"the base statistics are of backbone {base.backbone} and the table of {table.backbone}; "

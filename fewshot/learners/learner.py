@@ -18,6 +18,8 @@ from fewshot.learners.checks import (
     check_settings,
     check_support,
     check_unlabelled,
+    classes_of,
+    no_transfer,
 )
 from fewshot.learners.support import Support
 from fewshot.learners.words import Words
@@ -107,16 +109,16 @@ class Learner(ABC):
             raise InvalidInput(f"{self.name} does not learn from unlabelled items; leave them out")
         else:
             unlabelled, unlabelled_mask = check_unlabelled(unlabelled, unlabelled_mask, support)
-        words = self.words_for(words, support, present.shape[1])
+        words = self.check_words(words, support, present.shape[1])
         state = self.learn(Support(support, labels, present, unlabelled, unlabelled_mask, base, words))
         return Head(self, {**state, "present": present, "like": support.new_empty(0, support.shape[2])})
 
-    def rename(self, state: Mapping[str, Tensor], classes: Support) -> dict[str, Tensor]:
+    def carry_over(self, state: Mapping[str, Tensor], classes: Support) -> dict[str, Tensor]:
         """The state for other classes: a support without items, whose words these are. For who `transfers`."""
         raise NotImplementedError(f"{self.name} says that what it learned transfers, and not how")
 
-    def words_for(self, words: Words | None, support: Tensor, ways: int) -> Words | None:
-        """The words for tasks with this support (T, S, D); None for who does not need them, and who lacks any hears."""
+    def check_words(self, words: Words | None, support: Tensor, ways: int) -> Words | None:
+        """The words for tasks with this support (T, S, D), None for who needs none; see `fit` for what is refused."""
         if not self.needs_words:
             return None
         if words is None:
@@ -217,23 +219,19 @@ class Head(nn.Module):
         """The head that asks for the classes of `words`, with what this one learned from the images of others.
 
         So are prompts, projections and adapters tested on new classes (base-to-new, Zhou et al. 2022, CVPR). words:
-        vectors (V, D), or (T, V, D) by task; ways: how many classes a task has, all of them by default, or (T,).
+        vectors (V, D), or (T, V, D) by task, in the space of those that it learned with, for which the caller answers;
+        ways: how many classes a task has, all of them by default, or (T,).
         Raises `InvalidInput` for a learner that learns something of each class, which says nothing of others, and what
-        `Learner.fit` raises for words that do not fit.
+        `Learner.fit` raises for ways and words that do not fit.
         """
         if not self.learner.transfers:
-            raise InvalidInput(
-                f"what {self.learner.name} learns of its classes says nothing of others; fit it on images of these, or "
-                "use a learner that transfers, such as coop or prolip"
-            )
-        tasks = len(self.present)
-        count = torch.as_tensor(words.ways if ways is None else ways, device=self.present.device).expand(tasks)
-        present = torch.arange(words.ways, device=count.device) < count[:, None]
-        nothing = self.like.expand(tasks, 0, -1)
-        none = torch.zeros(tasks, 0, dtype=torch.int64, device=count.device)
-        given = self.learner.words_for(words, nothing, words.ways)
+            raise InvalidInput(no_transfer(self.learner.name))
+        tasks, device = len(self.present), self.present.device
+        nothing, none = self.like.expand(tasks, 0, -1), torch.zeros(tasks, 0, dtype=torch.int64, device=device)
+        present = classes_of(words.ways if ways is None else ways, tasks, device)
+        given = self.learner.check_words(words, nothing, present.shape[1])
         classes = Support(nothing, none, present, nothing, none >= 0, words=given)
-        state = self.learner.rename(dict(self.named_buffers()), classes)
+        state = self.learner.carry_over(dict(self.named_buffers()), classes)
         return Head(self.learner, {**state, "present": present, "like": self.like})
 
     def extra_repr(self) -> str:

@@ -70,6 +70,8 @@ def test_halves_share_their_supports_and_not_their_classes():
     assert base.task == "all-way 2-shot, pool 2/3, words simple, base half"
     assert base.name == "digits_all_allw2s_5e_seed0_pool-2/3_words-simple_half-base"
     assert Protocol.from_json(base.to_json()) == base
+    with pytest.raises(InvalidInput, match="digits has 3 classes; two halves of two classes need 4 or more"):
+        base.split_sampler(*pooled_table("all", "2/3", lambda split: table(split, names=tuple("abc"))))
     with pytest.raises(InvalidInput, match="half must be base or new, found 'old'"):
         replace(base, half="old")
     with pytest.raises(InvalidInput, match="halves of the classes need a pool"):

@@ -115,8 +115,14 @@ def _fit_to(support, labels, words, learner):
 
 def test_who_learns_of_classes_alone_is_not_asked_for_new_ones(table, new_classes):
     episodes, words = new_classes
-    with pytest.raises(InvalidInput, match="of which gda learns nothing; use a learner that transfers, such as coop"):
+    with pytest.raises(
+        InvalidInput, match="other classes than the support; what gda learns of its classes says nothing"
+    ):
         evaluate(create_learner("gda"), table, episodes, words=words)
+    with pytest.raises(InvalidInput, match="other classes than the support: pass words="):
+        evaluate(create_learner("clip-adapter"), table, episodes)
+    with pytest.raises(InvalidInput, match="these episodes ask for other classes than their support has"):
+        episodes.check_same_classes()
 
 
 @pytest.mark.parametrize("name", ["prototypical", "ridge", "logistic", "matching"])

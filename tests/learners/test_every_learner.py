@@ -21,6 +21,7 @@ VARIANTS = [
     ("lda", {"shrinkage": "ledoit-wolf"}),
     ("lda", {"shrinkage": 0.2}),
     ("ensemble", {"learners": "prototypical+pt-map", "mean": "logits"}),
+    ("ensemble", {"learners": "zero-shot+clip-adapter"}),
     ("logistic", {"normalize": False, "C": 0.1}),
     ("distribution-calibration", {"neighbours": 1, "samples": 30, "base_power": 0.5}),
     ("cosine", {"scale": 10.0, "momentum": 0.0}),
@@ -320,6 +321,11 @@ def test_what_is_learned_goes_over_to_other_words_or_is_refused(learner, make_ta
     assert torch.equal((narrow == -torch.inf).sum(2)[:, 0], torch.tensor([0, 1, 0, 2]))
     with pytest.raises(InvalidInput, match="words of shape .* do not go with 4 tasks"):
         head.for_words(replace(words, **{name: part[:2] for name, part in fewer.items()}))
+    for ways in (0, 2.5, torch.tensor([1, 2, 3])):
+        with pytest.raises(InvalidInput, match="ways must be a whole number above zero, or one for each of 4 tasks"):
+            head.for_words(words, ways)
+    with pytest.raises(InvalidInput, match="words of shape .* do not go with 4 tasks of 9 classes"):
+        head.for_words(words, 9)
 
 
 @pytest.mark.gpu

@@ -14,6 +14,7 @@ from fewshot.benchmark.protocol import Half, Protocol
 from fewshot.episodes.checks import whole_number
 from fewshot.errors import InvalidInput, UnknownName
 from fewshot.learners import Learner, create_learner
+from fewshot.learners.checks import no_transfer
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,12 @@ class Adaptation:
             if not protocol.pool or protocol.episodes < 2:
                 raise InvalidInput(f"{protocol.dataset}: supports are drawn twice or more from a pool; name one")
         for evaluation in self.evaluations:
-            for part in evaluation.parts:
-                self.protocols(part)
             if evaluation.half in ("new", "harmonic") and not learner.transfers:
-                raise InvalidInput(f"what {self.method} learns of its classes says nothing of new ones")
+                raise InvalidInput(no_transfer(self.method))
             if not evaluation.shots and learner.needs_support:
                 raise InvalidInput(f"{self.method} needs images of the classes; shots must be 1 or more, found 0")
+            for part in evaluation.parts:
+                self.protocols(part)
         check_results(self.evaluations, self.ours.results if self.ours else None)
 
     def learner(self) -> Learner:

@@ -54,7 +54,8 @@ class AccuracyTable:
         images = f"{first.dataset['classes']:,} classes, {first.dataset['items']:,} images; "
         shared = f"; {self.shared}" if self.shared else ""
         if first.protocol.pool:
-            return f"{images}{episodes} draws of the support, each tested on all test images, seed {seeds}{shared}"
+            tested = "on all test images of its half" if first.protocol.half else "on all test images"
+            return f"{images}{episodes} draws of the support, each tested {tested}, seed {seeds}{shared}"
         queries = _span(result.protocol.queries for result in results)
         queries += " query" if queries == "1" else " queries"
         return f"{images}{episodes} episodes a number, {queries} a class, seed {seeds}{shared}"

@@ -32,7 +32,7 @@ def _many(name: str, default: list[Any] | None = None, **more: Any) -> Any:
 @_many("--random", help="A backbone with random weights; repeatable.")
 @_many("--learner", ["prototypical"], help="name, name:setting=value,... or all; repeatable.")
 @_many("--ways", [5], type=Ways(), help="Classes a task; repeatable.")
-@_many("--shots", [1, 5], type=click.IntRange(0), help="Support images a class (0: words alone); repeatable.")
+@_many("--shots", [1, 5], type=click.IntRange(0), help="Support images a class; 0, with a pool: words alone.")
 @click.option("--queries", type=click.IntRange(1), default=15, show_default=True, help="Queries a class.")
 @click.option("--episodes", type=click.IntRange(2), default=600, show_default=True, help="Tasks to average over.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the tasks drawn.")

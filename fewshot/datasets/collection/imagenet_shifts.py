@@ -29,10 +29,10 @@ def _info(name: str, summary: str, classes: int, items: int, source: str, folder
 SHIFTS = {
     "imagenet-v2": _info(
         "imagenet-v2",
-        "new photos of ImageNet's classes, collected as its were (matched frequency)",
+        "new photos of ImageNet's classes, gathered as the first were",
         1000,
         10_000,
-        "github.com/modestyachts/ImageNetV2",
+        "github.com/modestyachts/ImageNetV2, one of its three sets (papers take matched-frequency)",
         "by class number, 0 to 999",
     ),
     "imagenet-sketch": _info(

@@ -106,6 +106,11 @@ class Ensemble(Learner):
         """Where a member does."""
         return any(member.needs_support for member in self.members)
 
+    @property
+    def transfers(self) -> bool:  # type: ignore[override]
+        """Where every member does."""
+        return all(member.transfers for member in self.members)
+
     def check_backbone(self, fingerprint: str) -> None:
         """Raise `FingerprintMismatch` where a member's weights are of another backbone."""
         for member in self.members:
@@ -119,16 +124,27 @@ class Ensemble(Learner):
             for name, tensor in member.learn(support if member.needs_words else replace(support, words=None)).items()
         }
 
+    def carry_over(self, state: Mapping[str, Tensor], classes: Support) -> dict[str, Tensor]:
+        """What each member carries over."""
+        return {
+            f"{number}_{name}": tensor
+            for number, member in enumerate(self.members)
+            for name, tensor in member.carry_over(_own(state, number), classes).items()
+        }
+
     def score(self, state: Mapping[str, Tensor], query: Tensor, mask: Tensor) -> Tensor:
         """The mean of the members' logits, or the log of the mean of their probabilities."""
         shared = {"present": state["present"], "like": state["like"]}
         total = query.new_zeros(*query.shape[:2], state["present"].shape[1])
         for number, member in enumerate(self.members):
-            own = {
-                name.removeprefix(f"{number}_"): part for name, part in state.items() if name.startswith(f"{number}_")
-            }
-            logits = member.score({**shared, **own}, query, mask)
+            logits = member.score({**shared, **_own(state, number)}, query, mask)
             if self.mean == "probabilities":
                 logits = class_softmax(logits.masked_fill(~state["present"][:, None], -torch.inf))
             total += logits / len(self.members)
         return total if self.mean == "logits" else total.clamp(min=1e-30).log()
+
+
+def _own(state: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
+    """The state of one member, under the names that it gave."""
+    before = f"{number}_"
+    return {name.removeprefix(before): tensor for name, tensor in state.items() if name.startswith(before)}

@@ -70,7 +70,7 @@ class CoCoOp(Learner):
         logits = [self._score_task(task, state, each, encoder.module) for task, each in enumerate(features)]
         return (state["scale"] * torch.stack(logits) + state["bias"]).to(query.dtype)
 
-    def rename(self, state: Mapping[str, Tensor], classes: Support) -> dict[str, Tensor]:
+    def carry_over(self, state: Mapping[str, Tensor], classes: Support) -> dict[str, Tensor]:
         """The learned words and network, with prompts of these classes."""
         prompts.check_encoder(state["encoder"], classes, self.name)
         assert classes.words is not None
@@ -78,8 +78,14 @@ class CoCoOp(Learner):
         names, count = prompts.names_of_tasks(classes, self.name), state["context"].shape[1]
         made = [prompts.write_prompts(classes.words.encoder, each, count, self.name) for each in names]
         vectors, ends = _stack([each.vectors for each in made]), _stack([each.ends for each in made])
-        device = classes.features.device
-        return {**state, "prompts": vectors.to(device), "ends": ends.to(device)}
+        device, scalars = classes.features.device, word_state(classes.words)
+        return {
+            **state,
+            **{name: scalars[name] for name in ("scale", "bias")},
+            "prompts": vectors.to(device),
+            "ends": ends.to(device),
+            "encoder": prompts.remember(classes.words.encoder).to(device),
+        }
 
     def _learn_task(self, support: Support, task: int, names: list[str], words: Words) -> dict[str, Tensor]:
         assert words.encoder is not None

@@ -57,7 +57,7 @@ class CoOp(Learner):
             contexts = torch.stack([self._context(support, task, each, words) for task, each in enumerate(names)])
         return self._state(contexts, support)
 
-    def rename(self, state: Mapping[str, Tensor], classes: Support) -> dict[str, Tensor]:
+    def carry_over(self, state: Mapping[str, Tensor], classes: Support) -> dict[str, Tensor]:
         """The learned contexts before the names of these classes."""
         prompts.check_encoder(state["encoder"], classes, self.name)
         return self._state(state["context"], classes)

@@ -34,7 +34,7 @@ class WordLearner(Learner):
         query = l2_normalize(query)
         return word_logits(state, query) + self.image_logits(state, query)
 
-    def rename(self, state: Mapping[str, Tensor], classes: Support) -> dict[str, Tensor]:
+    def carry_over(self, state: Mapping[str, Tensor], classes: Support) -> dict[str, Tensor]:
         """The words of these classes in place of the others; right where images change the features alone."""
         assert classes.words is not None
         return {**state, **word_state(classes.words)}

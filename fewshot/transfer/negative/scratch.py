@@ -22,6 +22,7 @@ def scratch_accuracy(images: Tensor, episodes: Episodes, steps: int = 60, seed: 
     if images.ndim != 4 or min(images.shape[-2:]) < 16 or not images.is_floating_point():
         raise InvalidInput(f"images must be floats (N, C, H, W) of 16 pixels or more, found {tuple(images.shape)}")
     episodes.check()
+    episodes.check_same_classes()
     found = []
     for number, episode in enumerate(episodes):
         net = _trained(images[episode.support[0]], episode.support_labels[0], episode.ways, steps, seed + number)

@@ -96,6 +96,7 @@ def _check(tables: Mapping[str, EmbeddingTable], episodes: Episodes, learner: Le
         if table.ids != first.ids:
             raise InvalidInput(f"the tables of an ensemble must be of the same items; {name!r} has others")
     episodes.check(first.labels)
+    episodes.check_same_classes()
     if learner.transductive:
         raise InvalidInput(
             f"{learner.name} is transductive, so its answers can't be stacked; take an inductive learner"

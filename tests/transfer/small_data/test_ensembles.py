@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import fewshot
+from fewshot.episodes import SplitSampler
 from fewshot.errors import InvalidInput
 from fewshot.transfer.small_data import compare_ensembles, soft_vote, stacking_weights
 
@@ -72,6 +73,11 @@ def test_bad_input() -> None:
         compare_ensembles(tables | {"other": tables["left"].select(torch.arange(900))}, episodes, learner)
     with pytest.raises(InvalidInput, match="transductive"):
         compare_ensembles(tables, episodes, fewshot.create_learner("pt-map"))
+    half = tables["left"].labels < 5
+    parts = torch.arange(len(half)) % 2 == 0
+    others = SplitSampler(tables["left"].labels, half & parts, ~half & ~parts, shots=3, new=True).sample(2)
+    with pytest.raises(InvalidInput, match="these episodes ask for other classes than their support has"):
+        compare_ensembles(tables, others, learner)
     with pytest.raises(InvalidInput, match="found none"):
         compare_ensembles({}, episodes, learner)
     with pytest.raises(InvalidInput, match="a label for each"):
