@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from fewshot.backbones import Backbone, TextEncoder
@@ -49,7 +50,8 @@ def save_classifier(classifier: FewShotClassifier, folder: Path) -> None:
         if isinstance(head.learner, TrainedLearner):
             shutil.copyfile(head.learner.weights, beside / WEIGHTS)
         save_file(
-            {name: tensor.contiguous() for name, tensor in head.state_dict().items()}, beside / "head.safetensors"
+            {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in head.state_dict().items()},
+            beside / "head.safetensors",
         )
         write_json(beside / "classifier.json", content)
 

@@ -210,7 +210,7 @@ class Head(nn.Module):
         converted to the support's. Raises `InvalidInput` for wrong shapes and for queries that are not finite.
         """
         query, mask = check_query(query, mask, self.like, len(self.present))
-        logits = self.learner.score(dict(self.named_buffers()), query, mask)
+        logits = self.learner.score(self._state(), query, mask)
         absent = ~self.present[:, None]
         check_finite_logits(logits, absent, mask, query)
         return logits.masked_fill(absent, -torch.inf)
@@ -231,8 +231,12 @@ class Head(nn.Module):
         present = classes_of(words.ways if ways is None else ways, tasks, device)
         given = self.learner.check_words(words, nothing, present.shape[1])
         classes = Support(nothing, none, present, nothing, none >= 0, words=given)
-        state = self.learner.carry_over(dict(self.named_buffers()), classes)
+        state = self.learner.carry_over(self._state(), classes)
         return Head(self.learner, {**state, "present": present, "like": self.like})
+
+    def _state(self) -> dict[str, Tensor]:
+        """What was learned, under all its names: the members of an ensemble may share a tensor."""
+        return dict(self.named_buffers(remove_duplicate=False))
 
     def extra_repr(self) -> str:
         """Shown when a head is printed."""

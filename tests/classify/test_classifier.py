@@ -180,6 +180,15 @@ def test_what_is_saved_loads_the_same(learner, tmp_path, with_weights):
     assert replace(loaded.learner, **kept) == replace(learner, **kept)
 
 
+def test_members_that_share_their_words_are_saved_each_with_its_own(tmp_path):
+    learner = create_learner("ensemble", learners="zero-shot+clip-adapter+ridge")
+    classifier = FewShotClassifier(MeanColour(), learner, words=colour_words()).fit(*images_of(COLOURS))
+    classifier.save(tmp_path / "clf")
+    loaded = FewShotClassifier.load(tmp_path / "clf", backbone=MeanColour())
+    images, _ = images_of(COLOURS, seed=1)
+    np.testing.assert_array_equal(loaded.predict_proba(images), classifier.predict_proba(images))
+
+
 def test_another_backbone_is_refused(classifier, tmp_path):
     classifier.save(tmp_path / "clf")
     other = MeanColour()

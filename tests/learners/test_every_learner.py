@@ -21,7 +21,7 @@ VARIANTS = [
     ("lda", {"shrinkage": "ledoit-wolf"}),
     ("lda", {"shrinkage": 0.2}),
     ("ensemble", {"learners": "prototypical+pt-map", "mean": "logits"}),
-    ("ensemble", {"learners": "zero-shot+clip-adapter"}),
+    ("ensemble", {"learners": "zero-shot+clip-adapter", "mean": "logits"}),
     ("logistic", {"normalize": False, "C": 0.1}),
     ("distribution-calibration", {"neighbours": 1, "samples": 30, "base_power": 0.5}),
     ("cosine", {"scale": 10.0, "momentum": 0.0}),
