@@ -4,6 +4,7 @@ from fewshot.learners.base_statistics import BaseStatistics
 from fewshot.learners.choice import Choice, choose_learner
 from fewshot.learners.evaluate import evaluate
 from fewshot.learners.evaluation import Evaluation
+from fewshot.learners.head import Head
 from fewshot.learners.inductive import (
     FEAT,
     LDA,
@@ -22,7 +23,7 @@ from fewshot.learners.inductive import (
     SimpleShot,
     SoftKMeans,
 )
-from fewshot.learners.learner import Head, Learner
+from fewshot.learners.learner import Learner
 from fewshot.learners.registry import create_learner, describe_learner, list_learners, parse_learner, register_learner
 from fewshot.learners.trained import TrainedLearner
 from fewshot.learners.training import Training, train_learner

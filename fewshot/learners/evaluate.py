@@ -14,7 +14,8 @@ from fewshot.errors import FingerprintMismatch, InvalidInput
 from fewshot.learners.base_statistics import BaseStatistics
 from fewshot.learners.checks import no_transfer
 from fewshot.learners.evaluation import Evaluation
-from fewshot.learners.learner import Head, Learner
+from fewshot.learners.head import Head
+from fewshot.learners.learner import Learner
 from fewshot.learners.memory import free_memory, hold_freed_memory
 from fewshot.learners.probabilities import class_softmax
 from fewshot.learners.tuning import TunedHead, Tuning, check_tuning, fit_tuned

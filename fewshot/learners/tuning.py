@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from fewshot.errors import InvalidInput
-from fewshot.learners.learner import Head, Learner
+from fewshot.learners.head import Head
+from fewshot.learners.learner import Learner
 from fewshot.learners.words import Words
 
 Tuning = Literal["none", "few", "full", "ensemble"]
