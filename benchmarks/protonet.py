@@ -4,7 +4,7 @@ Run with `uv run --group peers python benchmarks/protonet.py`; needs `FEWSHOT_DA
 with one task a step, as learn2learn's examples train. Its tasksets are timed twice: over prepared images in memory, and
 over images that are decoded and prepared whenever they are drawn, as in `learn2learn.vision.benchmarks`. Both libraries
 turn classes by quarters: for fewshot turned classes are classes of their own, learn2learn turns image by image. Drawing
-and steps are also timed by themselves.
+and steps are also timed by themselves, and training in bfloat16.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import click
 import torch
@@ -57,7 +57,7 @@ class Ours:
     def source(self) -> ImageTasks:
         return ImageTasks(self.bank, self.dataset, self.ways, SHOTS, QUERIES, seed=0, rotations=True)
 
-    def train(self, tasks: int, a_step: int) -> float:
+    def train(self, tasks: int, a_step: int, precision: Literal["float32", "bfloat16"] = "float32") -> float:
         """Seconds of the trainer's steps for so many tasks, by its own log: without reading images and saving."""
         training = MetaTraining(
             ways=self.ways,
@@ -68,6 +68,7 @@ class Ours:
             learning_rate=RATE,
             validate_every=tasks,
             rotations=True,
+            precision=precision,
         )
         rows: list[dict[str, Any]] = []
         with TemporaryDirectory() as folder:
@@ -209,6 +210,7 @@ def measure(ours: Ours, memory: Theirs, decoded: Theirs, tasks: int, rounds: int
     training: dict[str, Callable[[], float]] = {
         "fewshot, 1 task a step": lambda: ours.train(tasks, 1),
         "fewshot, 4 tasks a step": lambda: ours.train(tasks, 4),
+        "fewshot, 4 tasks a step, bf16": lambda: ours.train(tasks, 4, "bfloat16"),
     }
     training |= {name: lambda peer=peer: peer.train(tasks) for name, peer in named.items()}  # type: ignore[misc]
     drawing: dict[str, Callable[[], None]] = {"fewshot": lambda: ours.draw(tasks)}

@@ -190,7 +190,7 @@ def test_halves_of_the_classes_have_a_harmonic_mean(experiment, tmp_path, method
     assert [adapter.task(each) for each in halves] == [
         "1 shot, mean of 2 data sets, base half",
         "1 shot, mean of 2 data sets, new half",
-        "1 shot, mean of 2 data sets, harmonic mean of both halves",
+        "1 shot, mean of 2 data sets, harmonic mean",
     ]
     with pytest.raises(InvalidInput, match="what gda learns of its classes says nothing of others"):
         replace(adapter, method="gda")

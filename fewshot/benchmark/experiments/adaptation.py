@@ -95,9 +95,7 @@ class Adaptation:
     def task(self, evaluation: Adapted) -> str:
         """In words: `16 shots, mean of 11 data sets`."""
         shots = {0: "no images", 1: "1 shot"}.get(evaluation.shots, f"{evaluation.shots} shots")
-        half = {None: "", "harmonic": ", harmonic mean of both halves"}.get(
-            evaluation.half, f", {evaluation.half} half"
-        )
+        half = {None: "", "harmonic": ", harmonic mean"}.get(evaluation.half, f", {evaluation.half} half")
         return f"{shots}, {evaluation.dataset or f'mean of {len(self.data)} data sets'}{half}"
 
     @property
