@@ -193,7 +193,8 @@ def main(
         print(f"{work}: " + ", ".join(f"{way} {found[way]['ratio']:.2f}" for way in found), flush=True)
     work = f"A meta-step, {WAYS}-way {SHOTS}-shot, {QUERIES} queries a class, Conv4-64 at {SIDE} × {SIDE}, on {device}"
     peers = {each: version(each) for each in PEERS}
-    keep(name, {"work": work, "peers": peers, "products_per_s": rates, "measurements": measurements})
+    made_by = {} if name == "maml" else {"program": "maml"}
+    keep(name, {**made_by, "work": work, "peers": peers, "products_per_s": rates, "measurements": measurements})
 
 
 if __name__ == "__main__":

@@ -48,7 +48,9 @@ def section(path: Path) -> str:
     work = (
         content.get("work") or f"{content['count']:,} vectors of {content['dim']} values, {content['threads']} thread"
     )
-    lines = [f"### `benchmarks/{path.stem}.py`", "", f"{work}.", ""]
+    program = content.get("program", path.stem)
+    head = f"### `benchmarks/{program}.py`" + ("" if program == path.stem else f", kept as {path.stem}")
+    lines = [head, "", f"{work}.", ""]
     measured = {name for ways in content["measurements"].values() for found in ways.values() for name in found}
     more = [name for name in COLUMNS if name in measured]
     heads = ["work", "way", "median", "range", "time over the first", *(COLUMNS[name][0] for name in more)]
