@@ -47,6 +47,5 @@ for half in base new; do
         learned "$dataset" $(learners zero-shot clip-adapter)
         learned "$dataset" --layers pre-projection $(learners prolip)
     done
-    learned cifar-fs@test $(learners coop:precision=bfloat16)
     learned cifar-fs@test --learner "coop:precision=bfloat16,template=a photo of a"
 done

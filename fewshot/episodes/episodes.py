@@ -173,6 +173,7 @@ class Episodes:
             return [(item, table.ids[item]) for item, own in zip(items, within, strict=True) if own == label]
 
         def drawn(classes: Tensor, names: Sequence[str]) -> list[dict[str, Any]]:
+            """Each class with its items in the parts called so."""
             told = [part for part in parts if part[0] in names]
             return [
                 {"label": label, "name": table.class_names[label]}
