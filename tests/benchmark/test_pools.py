@@ -76,3 +76,13 @@ def test_halves_share_their_supports_and_not_their_classes():
         replace(base, half="old")
     with pytest.raises(InvalidInput, match="halves of the classes need a pool"):
         Protocol("digits", half="base")
+
+
+@pytest.mark.gpu
+def test_halves_of_a_table_on_the_gpu_are_those_on_the_cpu():
+    base = Protocol("digits", ways="all", shots=2, pool="2/3", episodes=3, half="base")
+    drawn = []
+    for device in ("cpu", "cuda"):
+        whole, pool = pooled_table("all", "2/3", lambda split: table(split, names=tuple("abcde")).to(device))  # noqa: B023
+        drawn.append(base.split_sampler(whole, pool).sample(3))
+    assert drawn[0].fingerprint == drawn[1].fingerprint
