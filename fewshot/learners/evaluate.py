@@ -74,7 +74,8 @@ def evaluate(
     accuracies: list[Tensor] = []
     chosen: list[dict[str, Any]] = []
     top: dict[int, list[Tensor]] = {k: [] for k in top_k if k < episodes.asked.shape[1]}
-    for part, logits, settings in _scored(learner, features, episodes, base, size, words, tuning):
+    for part in _blocks(episodes, size):
+        logits, settings = _logits(learner, features, part, base, size, words, tuning)
         labels = part.query_labels
         chosen += settings
         predictions = logits.argmax(2)
@@ -96,20 +97,11 @@ def evaluate(
     )
 
 
-def _scored(
-    learner: Learner,
-    features: Tensor,
-    episodes: Episodes,
-    base: BaseStatistics | None,
-    chunk: int,
-    words: Words | None,
-    tuning: Tuning,
-) -> Iterator[tuple[Episodes, Tensor, list[dict[str, Any]]]]:
-    """All tasks with their logits and the settings chosen, as many at a time as `LOGITS_BYTES` hold."""
+def _blocks(episodes: Episodes, chunk: int) -> Iterator[Episodes]:
+    """All tasks, as many at a time as `LOGITS_BYTES` hold the logits of."""
     block = max(chunk, LOGITS_BYTES // (4 * max(1, episodes.query.shape[1] * episodes.asked.shape[1])))
     for first in range(0, len(episodes), block):
-        part = episodes[first : first + block]
-        yield part, *_logits(learner, features, part, base, chunk, words, tuning)
+        yield episodes[first : first + block]
 
 
 @torch.inference_mode()

@@ -89,8 +89,8 @@ class Adaptation:
         asked = [each for each in self.data if evaluation.dataset in (None, each.dataset)]
         if not asked:
             raise UnknownName("data set of this experiment", str(evaluation.dataset), [p.dataset for p in self.data])
-        half = None if evaluation.half == "harmonic" else evaluation.half
-        return [replace(protocol, shots=evaluation.shots, half=half) for protocol in asked]
+        assert evaluation.half != "harmonic", "that is asked of each of its parts"
+        return [replace(protocol, shots=evaluation.shots, half=evaluation.half) for protocol in asked]
 
     def task(self, evaluation: Adapted) -> str:
         """In words: `16 shots, mean of 11 data sets`."""
