@@ -1,6 +1,6 @@
 """Memory and time of ImageNet's thousand names in CLIP's eighty templates, beside those of a tenth of the names.
 
-    uv run --extra offline scripts/weigh_prompts.py
+    uv run --extra offline python scripts/weigh_prompts.py
 
 The peak of the process (resident set) is read before, after a hundred and after a thousand names; kept in
 benchmarks/findings/many_prompts.json.
